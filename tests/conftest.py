@@ -9,7 +9,7 @@ import torchstash
 
 # With the wheel installed, `torchstash` lies in site-packages and the tests in
 # this checkout. Shared suites are imported as `torchstash.tests...` both ways.
-_ROOT = str(Path(__file__).resolve().parent.parent)
+_ROOT = str(Path(__file__).absolute().parent.parent)
 if not any(os.path.samefile(_ROOT, entry) for entry in torchstash.__path__):
     torchstash.__path__.append(_ROOT)
 

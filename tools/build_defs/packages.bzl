@@ -1,0 +1,39 @@
+"""Python packages, from lock files with a hash for every file."""
+
+load("@rules_python//python:pip.bzl", "package_annotation", "pip_parse")
+
+# Headers and static libraries: nine tenths of torch's files, and no test needs them.
+# Without them a test's runfiles tree appears in a tenth of the time.
+_TORCH = package_annotation(
+    data_exclude_glob = [
+        "site-packages/torch/include/**/*",
+        "site-packages/torch/share/**/*",
+        "site-packages/torch/test/**/*",
+        "site-packages/torch/**/*.a",
+    ],
+)
+
+def _pip_lock(name, requirements_lock):
+    pip_parse(
+        name = name,
+        annotations = {"torch": _TORCH},
+        # Wheels only: a source distribution would run its own code to build.
+        download_only = True,
+        # The machine's pip configuration may name a mirror, and the CPU build of torch.
+        # Whatever it gives must have a hash of the lock.
+        isolated = False,
+        python_interpreter_target = "@torchstash_python//:python3",
+        requirements_lock = requirements_lock,
+        timeout = 3600,
+    )
+
+def torchstash_packages():
+    """Declares the packages. Third step, after `torchstash_toolchains`.
+
+    One lock for everything, with the CPU build of torch (on macOS, the one build there is),
+    and for each further accelerator a lock of that build of torch and what it needs. A lock
+    is fetched package by package, when a target that is built uses it.
+    """
+    _pip_lock("torchstash_pypi", "@torchstash//tools/deps:requirements_cpu.txt")
+    _pip_lock("torchstash_pypi_cuda", "@torchstash//tools/deps:requirements_cuda.txt")
+    _pip_lock("torchstash_pypi_xpu", "@torchstash//tools/deps:requirements_xpu.txt")
