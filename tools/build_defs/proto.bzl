@@ -77,3 +77,38 @@ py_proto_library = rule(
     },
     provides = [PyInfo],
 )
+
+def _proto_descriptor_set_impl(ctx):
+    proto_info = ctx.attr.proto[ProtoInfo]
+    descriptor_set = ctx.actions.declare_file(ctx.label.name + ".binpb")
+    arguments = ctx.actions.args()
+    arguments.add_all(proto_info.transitive_proto_path, format_each = "--proto_path=%s")
+    arguments.add("--include_imports")
+    arguments.add("--include_source_info")
+    arguments.add(descriptor_set, format = "--descriptor_set_out=%s")
+    arguments.add_all([_import_path(proto_info, source) for source in proto_info.direct_sources])
+    ctx.actions.run(
+        arguments = [arguments],
+        executable = ctx.executable._protoc,
+        inputs = proto_info.transitive_sources,
+        mnemonic = "ProtoDescriptorSet",
+        outputs = [descriptor_set],
+    )
+    return [DefaultInfo(files = depset([descriptor_set]))]
+
+proto_descriptor_set = rule(
+    implementation = _proto_descriptor_set_impl,
+    doc = "One FileDescriptorSet of a schema and everything that it imports, comments included.",
+    attrs = {
+        "proto": attr.label(
+            doc = "The schema.",
+            mandatory = True,
+            providers = [ProtoInfo],
+        ),
+        "_protoc": attr.label(
+            cfg = "exec",
+            default = "@com_google_protobuf//:protoc",
+            executable = True,
+        ),
+    },
+)

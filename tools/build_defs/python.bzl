@@ -26,6 +26,7 @@ def py_binary(*, name, deps = [], **kwargs):
 def py_test(*, name, srcs, deps = [], data = [], args = [], **kwargs):
     """Test files, run by pytest with the settings of this workspace. A file without tests fails."""
     runner = "//tools/build_defs:pytest_main.py"
+    runner_deps = [_ROOT, "//tests:conftest", "//tools/deps:pytest"]
     _py_test(
         name = name,
         srcs = srcs + [runner],
@@ -35,7 +36,7 @@ def py_test(*, name, srcs, deps = [], data = [], args = [], **kwargs):
         main = runner,
         python_version = "PY3",
         srcs_version = "PY3",
-        deps = deps + [_ROOT, "//tests:conftest", "//tools/deps:pytest"],
+        deps = deps + [dep for dep in runner_deps if dep not in deps],
         **kwargs
     )
 
