@@ -3,6 +3,8 @@
 
 # Replaces this process.
 enter_root() {
+  # /proc is bound because bubblewrap's own --proc covers parts of it, and the kernel then refuses Bazel's linux-sandbox
+  # a /proc of its own.
   local -a mounts=(--bind "$private_root" / --dev-bind /dev /dev --bind /proc /proc --ro-bind-try /sys /sys)
   local folder file
 
@@ -24,12 +26,13 @@ enter_root() {
     mounts+=(--ro-bind-try "$file" "$file")
   done
 
-  # Bubblewrap waits for the Bazel client and must outlive Ctrl-C, which the client answers with an orderly stop. When
-  # bubblewrap itself is killed, the client goes too; the Bazel server is in a session of its own and stays.
+  # Bubblewrap waits for the command. Ctrl-C is the command's to answer (Bazel stops in good order), so bubblewrap must
+  # outlive it; when bubblewrap alone is killed, setpriv's death signal asks the command to stop. The Bazel server is in a
+  # session of its own and stays.
   trap '' INT QUIT
   # PATH: programs of the host may not run on the root's libraries. JAVA_HOME: names the host's.
-  exec bwrap "${mounts[@]}" --chdir "$(pwd -P)" --setenv PATH /usr/sbin:/usr/bin:/sbin:/bin --unsetenv JAVA_HOME \
-    --die-with-parent -- "$@"
+  exec bwrap "${mounts[@]}" --chdir "$(pwd -P)" --setenv PATH /usr/sbin:/usr/bin:/sbin:/bin --unsetenv JAVA_HOME -- \
+    /usr/bin/setpriv --pdeathsig TERM "$@"
 }
 
 is_system_folder() {

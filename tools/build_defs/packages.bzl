@@ -13,10 +13,18 @@ _TORCH = package_annotation(
     ],
 )
 
+# A program, not a Python package.
+_RUFF = package_annotation(
+    additive_build_content = "filegroup(name = \"program\", srcs = [\"bin/ruff\"])",
+)
+
 def _pip_lock(name, requirements_lock):
     pip_parse(
         name = name,
-        annotations = {"torch": _TORCH},
+        annotations = {
+            "ruff": _RUFF,
+            "torch": _TORCH,
+        },
         # Wheels only: a source distribution would run its own code to build.
         download_only = True,
         # The machine's pip configuration may name a mirror, and the CPU build of torch.

@@ -3,6 +3,7 @@
 load("@rules_python//python:repositories.bzl", "py_repositories", "python_register_toolchains")
 load("//tools/build_defs:python_interpreter.bzl", "python_interpreter")
 
+# buildifier: disable=unnamed-macro
 def torchstash_toolchains():
     """Registers a Python 3.11 toolchain. Second step, after `torchstash_rule_sets`."""
     py_repositories()
