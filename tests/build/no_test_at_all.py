@@ -1,0 +1,1 @@
+"""A file without tests: the target that runs it must fail."""

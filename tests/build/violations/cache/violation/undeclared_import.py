@@ -1,0 +1,3 @@
+"""Imports what its target does not declare."""
+
+import blake3  # noqa: F401

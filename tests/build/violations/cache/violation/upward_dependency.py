@@ -1,0 +1,3 @@
+"""Asks a layer above."""
+
+import torchstash.prims  # noqa: F401
