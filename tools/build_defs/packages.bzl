@@ -5,6 +5,12 @@ load("@rules_python//python:pip.bzl", "package_annotation", "pip_parse")
 # Headers and static libraries: nine tenths of torch's files, and no test needs them.
 # Without them a test's runfiles tree appears in a tenth of the time.
 _TORCH = package_annotation(
+    additive_build_content = """
+filegroup(
+    name = "headers",
+    srcs = glob(["site-packages/torch/include/**/*"]),
+)
+""",
     data_exclude_glob = [
         "site-packages/torch/include/**/*",
         "site-packages/torch/share/**/*",
