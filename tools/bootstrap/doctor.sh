@@ -1,13 +1,13 @@
-# `bazelw --doctor`: what was found and what would be chosen. Asks everything anew, changes nothing.
+# `bazelw --doctor`: what was found and what would be chosen. Asks every source anew, installs nothing.
 # shellcheck shell=bash
 
 doctor() {
-  local step chosen='' forget=yes
-  path_possible || :
-  npm_possible || :
-  root_possible || :
+  local source step possible='' chosen='' forget=yes
+  for source in path npm root; do
+    "${source}_possible" && possible+=" ${source}_possible"
+  done
   for step in $steps; do
-    if "$step"; then
+    if [[ " $possible " == *" $step "* ]] || { [[ $step == *_ready ]] && "$step"; }; then
       chosen=${step%%_*}
       break
     fi

@@ -20,11 +20,15 @@ enter_root() {
       mounts+=(--bind "$folder" "$folder")
     fi
   done
-  # How the host resolves names and users, trusts servers and finds packages. /etc/ssl/certs links into both folders.
-  for file in /etc/{resolv.conf,hosts,nsswitch.conf,passwd,group,pip.conf,xdg/pip,ssl/certs} \
-    /usr/share/ca-certificates /usr/local/share/ca-certificates; do
+  # How the host resolves names and users, finds packages and trusts servers.
+  for file in /etc/{resolv.conf,hosts,nsswitch.conf,passwd,group,pip.conf,xdg/pip}; do
     mounts+=(--ro-bind-try "$file" "$file")
   done
+  if [[ -e /etc/ssl/certs/ca-certificates.crt ]]; then # a bare host has none; the root has its own
+    for folder in /etc/ssl/certs /usr/share/ca-certificates /usr/local/share/ca-certificates; do # links into the others
+      mounts+=(--ro-bind-try "$folder" "$folder")
+    done
+  fi
 
   # Bubblewrap waits for the command. Ctrl-C is the command's to answer (Bazel stops in good order), so bubblewrap must
   # outlive it; when bubblewrap alone is killed, setpriv's death signal asks the command to stop. The Bazel server is in a

@@ -6,8 +6,7 @@ npm_folder=$cache/bazelisk-$bazelisk_version
 npm_bazelisk=$npm_folder/node_modules/.bin/bazelisk
 
 npm_ready() {
-  why_npm="Bazelisk $bazelisk_version in $npm_folder"
-  [[ -x $npm_bazelisk ]] && type -P node >/dev/null
+  [[ -x $npm_bazelisk ]] && type -P node >/dev/null && why_npm="Bazelisk $bazelisk_version in $npm_folder"
 }
 
 npm_possible() {

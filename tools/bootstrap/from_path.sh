@@ -39,8 +39,8 @@ ask_version() {
   version=$(USE_BAZEL_VERSION=$wanted within_seconds 120 "$program" --version 2>/dev/null </dev/null) || version=
   version=${version##*bazel } # "bazel 7.7.1"; Bazelisk may print lines of its own before
   version=${version%%[!0-9.]*}
-  mkdir -p "${record%/*}"
-  printf '%s\n%s\n' "$identity" "$version" >"$record.$$" && mv "$record.$$" "$record"
+  { mkdir -p "${record%/*}" && printf '%s\n%s\n' "$identity" "$version" >"$record.$$" && mv "$record.$$" "$record"; } \
+    2>/dev/null || : # not remembered, then
 }
 
 # macOS has no `timeout`: there a hanging download is the user's to interrupt.

@@ -8,8 +8,7 @@ root_recipe=1
 private_root=$cache/root-$wanted-$root_recipe
 
 root_ready() {
-  why_root="built: $private_root"
-  [[ -d $private_root ]] && type -P bwrap >/dev/null
+  [[ -d $private_root ]] && type -P bwrap >/dev/null && why_root="built: $private_root"
 }
 
 root_possible() {

@@ -15,8 +15,11 @@ in_partial_root apt-get "${apt_options[@]}" update
 in_partial_root rm -rf "$prefix" "$fetched"
 in_partial_root mkdir -p "$prefix" "$fetched"
 in_partial_root env --chdir="$fetched" apt-get "${apt_options[@]}" download \
-  python3.11 python3.11-minimal libpython3.11-minimal libpython3.11-stdlib
+  python3.11 python3.11-minimal libpython3.11-minimal libpython3.11-stdlib python3-distutils libpython3.11-dev
 in_partial_root find "$fetched" -name '*.deb' -exec dpkg-deb --extract {} "$prefix" ';'
+# Python.h (which torch.compile's kernels include) looks for its other half among the compiler's own folders.
+# shellcheck disable=SC2016  # the shell inside expands them
+in_partial_root sh -c 'cd "$1"/usr/include/*-linux-gnu && ln -sfn "$PWD/python3.11" "/usr/include/${PWD##*/}/"' - "$prefix"
 in_partial_root rm -rf "$fetched" /etc/apt/sources.list.d/bookworm.list
 
-in_partial_root "$prefix/usr/bin/python3.11" -c 'import bz2, ctypes, hashlib, lzma, sqlite3, ssl, uuid, zlib'
+in_partial_root "$prefix/usr/bin/python3.11" -c 'import bz2, ctypes, decimal, lzma, sqlite3, ssl, uuid, zlib'
