@@ -2,15 +2,26 @@
 
 load("@rules_python//python:pip.bzl", "package_annotation", "pip_parse")
 
-# Headers and static libraries: nine tenths of torch's files, and no test needs them.
-# Without them a test's runfiles tree appears in a tenth of the time.
-_TORCH = package_annotation(
-    additive_build_content = """
+_BYTECODE = """
+load("@torchstash//tools/build_defs:py_bytecode.bzl", "py_bytecode")
+
+py_bytecode(
+    name = "bytecode",
+    srcs = glob(["site-packages/**/*.py"]),
+)
+"""
+
+_HEADERS = """
 filegroup(
     name = "headers",
     srcs = glob(["site-packages/torch/include/**/*"]),
 )
-""",
+"""
+
+# Headers and static libraries: nine tenths of torch's files, and few targets need them.
+# Without them a test's runfiles tree appears in a tenth of the time.
+_TORCH = package_annotation(
+    additive_build_content = _BYTECODE + _HEADERS,
     data_exclude_glob = [
         "site-packages/torch/include/**/*",
         "site-packages/torch/share/**/*",
@@ -18,6 +29,9 @@ filegroup(
         "site-packages/torch/**/*.a",
     ],
 )
+
+# What torch imports.
+_LARGE = package_annotation(additive_build_content = _BYTECODE)
 
 # A program, not a Python package.
 _RUFF = package_annotation(
@@ -28,7 +42,11 @@ def _pip_lock(name, requirements_lock):
     pip_parse(
         name = name,
         annotations = {
+            "mpmath": _LARGE,
+            "networkx": _LARGE,
+            "numpy": _LARGE,
             "ruff": _RUFF,
+            "sympy": _LARGE,
             "torch": _TORCH,
         },
         # Wheels only: a source distribution would run its own code to build.

@@ -8,7 +8,10 @@ def _py_package_with_impl(ctx):
     return [
         DefaultInfo(
             files = package[DefaultInfo].files,
-            runfiles = ctx.runfiles().merge_all([dep[DefaultInfo].default_runfiles for dep in all]),
+            runfiles = ctx.runfiles(files = ctx.files.data).merge_all([
+                dep[DefaultInfo].default_runfiles
+                for dep in all
+            ]),
         ),
         PyInfo(
             imports = depset(transitive = [dep[PyInfo].imports for dep in all]),
@@ -23,6 +26,7 @@ py_package_with = rule(
             doc = "What must be there too. A dependent that imports it declares it itself.",
             providers = [PyInfo],
         ),
+        "data": attr.label_list(doc = "Files that must be there too, such as bytecode."),
         "package": attr.label(
             doc = "The package that dependents import.",
             mandatory = True,
