@@ -1,0 +1,91 @@
+"""Values by key, on one machine or many, every operation described by a sample.
+
+`RemoteCache` keeps values; a `RemoteCacheBackend` keeps their data; a `RemoteCacheSerde` stands
+between them. Code written against PyTorch's own module of this interface works here with only the
+import changed.
+"""
+
+from torchstash.cache.backend import RemoteCacheBackend
+from torchstash.cache.capabilities import Closable, Containing, Deletable, Listable
+from torchstash.cache.counters import CacheCount, CacheCounters, cache_counters
+from torchstash.cache.digest import Digest
+from torchstash.cache.disk import Blob, DiskBackend, DiskStats, Put, SweepReport
+from torchstash.cache.errors import (
+    BackendBusyError,
+    BackendClosedError,
+    BackendCorruptError,
+    BackendError,
+    BackendForkedError,
+    BackendFormatError,
+    BackendFullError,
+    BackendMissingError,
+    BackendReadOnlyError,
+    CacheError,
+    CorruptEntryError,
+    DecodeError,
+    DigestConflictError,
+    InvalidKeyError,
+    SampleFileError,
+)
+from torchstash.cache.json_serde import JsonDataTy, RemoteCacheJsonSerde
+from torchstash.cache.memory_backend import MemoryBackend
+from torchstash.cache.passthrough_serde import RemoteCachePassthroughSerde
+from torchstash.cache.proto_serde import RemoteCacheProtoSerde
+from torchstash.cache.remote_cache import RemoteCache, Sample
+from torchstash.cache.serde import RemoteCacheSerde
+from torchstash.cache.sinks import (
+    FileSink,
+    MemorySink,
+    SampleSink,
+    default_sink,
+    read_samples,
+    sampling_to,
+)
+from torchstash.proto.cache.v1.cache_sample_pb2 import CacheSample
+
+__all__ = [
+    "BackendBusyError",
+    "BackendClosedError",
+    "BackendCorruptError",
+    "BackendError",
+    "BackendForkedError",
+    "BackendFormatError",
+    "BackendFullError",
+    "BackendMissingError",
+    "BackendReadOnlyError",
+    "Blob",
+    "CacheCount",
+    "CacheCounters",
+    "CacheError",
+    "CacheSample",
+    "Closable",
+    "Containing",
+    "CorruptEntryError",
+    "DecodeError",
+    "Deletable",
+    "Digest",
+    "DigestConflictError",
+    "DiskBackend",
+    "DiskStats",
+    "FileSink",
+    "InvalidKeyError",
+    "JsonDataTy",
+    "Listable",
+    "MemoryBackend",
+    "MemorySink",
+    "Put",
+    "RemoteCache",
+    "RemoteCacheBackend",
+    "RemoteCacheJsonSerde",
+    "RemoteCachePassthroughSerde",
+    "RemoteCacheProtoSerde",
+    "RemoteCacheSerde",
+    "Sample",
+    "SampleFileError",
+    "SampleSink",
+    "SweepReport",
+    "cache_counters",
+    "default_sink",
+    "read_samples",
+    "sampling_to",
+]

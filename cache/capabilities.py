@@ -1,0 +1,55 @@
+"""What a backend may be able to do beyond `get` and `put`, one small interface each.
+
+A backend says what it can do by deriving from these; callers ask with `isinstance`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+
+class Deletable(ABC):
+    """Entries can be removed."""
+
+    @abstractmethod
+    def delete(self, key: str) -> bool:
+        """Remove the entry of `key`. False: there was none."""
+
+
+class Containing(ABC):
+    """Presence can be asked for without reading the value."""
+
+    @abstractmethod
+    def contains(self, key: str) -> bool:
+        """Whether there is an entry of `key`. Its bytes are not looked at."""
+
+
+class Listable(ABC):
+    """Keys can be listed."""
+
+    @abstractmethod
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Keys that begin with `prefix`, in the order of their UTF-8 bytes, streamed.
+
+        Keys that are put or deleted while the iteration runs may appear or not.
+        """
+
+
+class Closable(ABC):
+    """Holds resources that `close` gives back; a context manager."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give everything back. A second call does nothing; any other use raises afterwards."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,214 @@
+"""The disk engine: a folder that keeps values by key, shared by any number of processes.
+
+What it promises: a reader sees a whole old value or a whole new one; equal contents are stored
+once; a value is returned only if its BLAKE3 digest is right; what `put` or `commit` has reported
+survives `kill -9`, and with `durable` power loss too. `committer.py` tells the order of steps.
+
+Small values lie in a SQLite catalogue, where they cost less than files ("35% Faster Than The
+Filesystem", sqlite.org); a larger one is an immutable file named by its digest, so that readers
+can map it. The folder must be on a local file system.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar, Self
+
+from typing_extensions import override
+
+from torchstash.cache.backend import RemoteCacheBackend
+from torchstash.cache.capabilities import Closable, Containing, Deletable, Listable
+from torchstash.cache.counters import cache_counters
+from torchstash.cache.digest import Digest, digest_bytes
+from torchstash.cache.disk.blob import Blob
+from torchstash.cache.disk.blob_files import BlobFiles
+from torchstash.cache.disk.catalogue import Catalogue, EntryRow
+from torchstash.cache.disk.committer import Committer
+from torchstash.cache.disk.error_mapping import typed_errors
+from torchstash.cache.disk.put import Put
+from torchstash.cache.disk.recent_reads import RecentReads
+from torchstash.cache.disk.reports import DiskStats, SweepReport
+from torchstash.cache.disk.sweep import sweep
+from torchstash.cache.errors import BackendMissingError, CorruptEntryError
+from torchstash.cache.keys import encode_key
+
+# A look-up and the opening of its file are two steps, between which an entry can be replaced.
+_LOOKUP_ATTEMPTS = 3
+
+
+class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Closable):
+    """Values by key in the folder `path`, which is made, private to the user, if need be.
+
+    Args:
+        path: The folder of the store.
+        durable: Wait until what is put is on the medium. Without it a put survives the death of
+            every process, and power loss can undo the latest ones.
+        max_bytes: For use as a cache: the contents' cap. Beyond it the entries that were not used
+            for longest are evicted. For use as a store: None, nothing is ever evicted.
+
+    Raises (from every method):
+        BackendError: The folder or its catalogue cannot be used; the subclass tells why.
+        CorruptEntryError: The entry that was asked for is damaged.
+        InvalidKeyError: UTF-8 cannot encode a key.
+    """
+
+    engine_name: ClassVar[str] = "disk"
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durable: bool = False,
+        max_bytes: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._open(Path(path).absolute(), durable=durable, max_bytes=max_bytes, read_only=False)
+
+    @classmethod
+    def open_read_only(cls, path: str | os.PathLike[str]) -> Self:
+        """A store to read from. Makes nothing; writing raises `BackendReadOnlyError`.
+
+        Raises:
+            BackendMissingError: There is no store at `path`.
+        """
+        backend = cls.__new__(cls)
+        backend._open(Path(path).absolute(), durable=False, max_bytes=None, read_only=True)  # noqa: SLF001 - a second constructor
+        return backend
+
+    def _open(self, folder: Path, *, durable: bool, max_bytes: int | None, read_only: bool) -> None:
+        self._folder = folder
+        self._durable = durable
+        self._max_bytes = max_bytes
+        self._read_only = read_only
+        self._catalogue = Catalogue(folder, durable=durable, read_only=read_only)
+        self._files = BlobFiles(folder, durable=durable)
+        if not read_only:
+            with typed_errors(folder):
+                self._files.create_folders()
+        self._committer = Committer(
+            folder, self._catalogue, self._files, durable=durable, max_bytes=max_bytes
+        )
+        self._recent_reads = RecentReads()
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        """Another process opens the same store."""
+        return _reopen, (
+            type(self),
+            str(self._folder),
+            self._durable,
+            self._max_bytes,
+            self._read_only,
+        )
+
+    @property
+    def path(self) -> Path:
+        """The folder of the store."""
+        return self._folder
+
+    @override
+    def _get(self, key: str) -> bytes | None:
+        raw_key = encode_key(key)
+        for _ in range(_LOOKUP_ATTEMPTS):
+            row = self._catalogue.lookup(raw_key)
+            if row is None:
+                return None
+            data = row.data if row.data is not None else self._read_file(row)
+            if data is None:
+                continue
+            if digest_bytes(data) != row.digest:
+                raise self._damage(key, row, data)
+            if self._max_bytes is not None and self._recent_reads.note(raw_key):
+                self._committer.touch(self._recent_reads.take())
+            return data
+        raise CorruptEntryError(key, "its file is missing")
+
+    def _read_file(self, row: EntryRow) -> bytes | None:
+        try:
+            with typed_errors(self._folder), open(self._files.path(row.digest), "rb", 0) as file:  # noqa: PTH123 - no Path per stored value
+                return file.readall()
+        except BackendMissingError:
+            return None
+
+    def _damage(self, key: str, row: EntryRow, data: bytes) -> CorruptEntryError:
+        self.mark_damaged(Digest(row.digest))
+        if len(data) != row.size_bytes:
+            return CorruptEntryError(key, f"it has {len(data)} bytes instead of {row.size_bytes}")
+        found = digest_bytes(data).hex()
+        return CorruptEntryError(key, f"its digest is {found} instead of {row.digest.hex()}")
+
+    @override
+    def _put(self, key: str, data: bytes) -> None:
+        self._committer.commit([Put(key, data)], self._recent_reads.take())
+
+    def commit(self, puts: Iterable[Put]) -> None:
+        """Keep all of `puts` in one transaction, or none of them.
+
+        `puts` is consumed one by one, and large values are written as they come. A buffer must
+        stay unchanged until `commit` returns. Of puts with one key the last one stays.
+
+        Raises:
+            DigestConflictError: A put's `digest` is kept with contents of another size.
+        """
+        try:
+            count = self._committer.commit(puts, self._recent_reads.take())
+        except Exception:
+            cache_counters.exception(self._name)
+            raise
+        cache_counters.put(self._name, count)
+
+    def locate(self, key: str) -> Blob | None:
+        """Where the contents of `key` lie, from the catalogue alone. None: no such entry.
+
+        The reader checks what it reads, and tells `mark_damaged` of what is wrong.
+        """
+        row = self._catalogue.lookup(encode_key(key))
+        if row is None:
+            return None
+        path = None if row.data is not None else Path(self._files.path(row.digest))
+        return Blob(Digest(row.digest), row.size_bytes, row.data, path)
+
+    def mark_damaged(self, digest: Digest) -> None:
+        """These contents were found damaged: the next put of the same ones writes them again."""
+        self._committer.mark_damaged(digest.raw)
+
+    @override
+    def contains(self, key: str) -> bool:
+        return self._catalogue.contains(encode_key(key))
+
+    @override
+    def delete(self, key: str) -> bool:
+        return self._committer.delete(encode_key(key))
+
+    @override
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        for key in self._catalogue.keys(encode_key(prefix)):
+            yield key.decode()
+
+    def stats(self) -> DiskStats:
+        """How much the store holds, all of one instant. Looks at every entry."""
+        return DiskStats(*self._catalogue.totals())
+
+    def sweep(self, *, grace_seconds: float = 3600.0) -> SweepReport:
+        """Remove what writers that died have left behind. Safe while others read and write.
+
+        Args:
+            grace_seconds: Unpublished files that were written to more recently stay: their writers
+                may be alive. Raise it above the time that the longest commit takes.
+        """
+        return sweep(self._folder, self._catalogue, self._files, grace_seconds)
+
+    @override
+    def close(self) -> None:
+        notes = self._recent_reads.take()
+        if notes and self._max_bytes is not None:
+            self._committer.touch(notes)
+        self._catalogue.close()
+
+
+def _reopen(
+    kind: type[DiskBackend], folder: str, durable: bool, max_bytes: int | None, read_only: bool
+) -> DiskBackend:
+    if read_only:
+        return kind.open_read_only(folder)
+    return kind(folder, durable=durable, max_bytes=max_bytes)

@@ -1,0 +1,266 @@
+"""The SQLite catalogue of a store: opening it, looking things up, write transactions.
+
+Order of opening: make the file, private to the user; check whose it is; switch to write-ahead
+logging; make the tables. Any number of processes may do so at once.
+"""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from torchstash.cache.disk import schema
+from torchstash.cache.disk.connection_pool import ConnectionPool
+from torchstash.cache.disk.error_mapping import backend_error, typed_errors
+from torchstash.cache.disk.transaction import Transaction
+from torchstash.cache.errors import (
+    BackendBusyError,
+    BackendError,
+    BackendMissingError,
+    BackendReadOnlyError,
+)
+
+FILE_NAME = "catalogue.sqlite3"
+
+_BUSY_SECONDS = 60.0
+_RETRY_SECONDS = 0.01
+_PAGE_CACHE_KIB = 8192
+_CHECKPOINT_PAGES = 2000
+_LOG_LIMIT_BYTES = 64 << 20
+_KEYS_PER_PAGE = 512
+
+_LOOKUP = (
+    "SELECT b.digest, b.size_bytes, b.data, e.blob_id "
+    "FROM entries e JOIN blobs b ON b.id = e.blob_id WHERE e.key = ?"
+)
+
+
+class EntryRow(NamedTuple):
+    """What an entry names. `data` is None where the contents lie in a file."""
+
+    digest: bytes
+    size_bytes: int
+    data: bytes | None
+    blob_id: int
+
+
+class Catalogue:
+    """One catalogue file. Safe for threads and across forks. Raises `BackendError`."""
+
+    def __init__(self, folder: Path, *, durable: bool, read_only: bool) -> None:
+        self._folder = folder
+        self._path = folder / FILE_NAME
+        self._durable = durable
+        self._read_only = read_only
+        self._immutable = False
+        self._write_lock = threading.Lock()
+        self._pool = ConnectionPool(str(folder), self._connect)
+        with typed_errors(folder):
+            if read_only:
+                self._open()
+            else:
+                self._create()
+            status = self._path.stat()
+        self._identity = (status.st_dev, status.st_ino)
+
+    def _connect(self) -> sqlite3.Connection:
+        mode = "mode=ro&immutable=1" if self._immutable else "mode=rw"
+        connection = sqlite3.connect(
+            f"{self._path.as_uri()}?{mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=_BUSY_SECONDS,
+        )
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+        connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_LOG_LIMIT_BYTES}")
+        if self._read_only:
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _open(self) -> None:
+        if not self._path.is_file():
+            raise BackendMissingError(
+                f"there is no store at {self._folder}; check the path, or let a writer make it"
+            )
+        try:
+            is_new = self._is_new()
+        except sqlite3.OperationalError as error:
+            # A medium that cannot be written: nobody can change it, and SQLite can make no index
+            # of the log there. A log that is left over must not be ignored, though.
+            log = Path(f"{self._path}-wal")
+            if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")) or (
+                log.exists() and log.stat().st_size
+            ):
+                raise
+            self._immutable = True
+            self._pool.close_idle()
+            is_new = self._is_new()
+        if is_new:
+            raise BackendMissingError(f"the store at {self._folder} was never written to")
+
+    def _is_new(self) -> bool:
+        with self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                return schema.is_new(connection, self._path)
+            finally:
+                connection.rollback()
+
+    def _create(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Never open an existing catalogue but through SQLite: closing it would free its locks.
+        with suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        if self._durable:
+            for folder in (self._folder, self._folder.parent):
+                descriptor = os.open(folder, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+        if not self._is_new():
+            return
+        self._switch_to_log()
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                if schema.is_new(connection, self._path):
+                    schema.create(connection)
+                connection.execute("COMMIT")
+            finally:
+                connection.rollback()
+
+    def _switch_to_log(self) -> None:
+        # SQLite does not wait for others here, so we do.
+        deadline = time.monotonic() + _BUSY_SECONDS
+        with self._connection() as connection:
+            connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE_BYTES}")
+            while True:
+                try:
+                    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+                    break
+                except sqlite3.OperationalError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(_RETRY_SECONDS)
+        if mode != "wal":
+            raise BackendError(
+                f"the file system of {self._folder} cannot share memory between processes, which "
+                f"the catalogue needs (journal mode {mode!r}); use a local file system"
+            )
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        connection = self._pool.acquire()
+        try:
+            yield connection
+        finally:
+            self._pool.release(connection)
+
+    def lookup(self, key: bytes) -> EntryRow | None:
+        """What `key` names."""
+        try:
+            connection = self._pool.acquire()
+            try:
+                row = connection.execute(_LOOKUP, (key,)).fetchone()
+            finally:
+                self._pool.release(connection)
+        except sqlite3.Error as error:
+            raise backend_error(self._folder, error) from error
+        return None if row is None else EntryRow._make(row)
+
+    def contains(self, key: bytes) -> bool:
+        """Whether there is an entry of `key`."""
+        with typed_errors(self._folder), self._connection() as connection:
+            query = "SELECT 1 FROM entries WHERE key = ?"
+            return connection.execute(query, (key,)).fetchone() is not None
+
+    def has_file(self, digest: bytes) -> bool:
+        """Whether undamaged contents of this digest are known to lie in a file."""
+        with typed_errors(self._folder), self._connection() as connection:
+            query = "SELECT 1 FROM blobs WHERE digest = ? AND data IS NULL AND NOT is_damaged"
+            return connection.execute(query, (digest,)).fetchone() is not None
+
+    def keys(self, prefix: bytes) -> Iterator[bytes]:
+        """Keys that begin with `prefix`, in order, a page at a time: no long transaction."""
+        query = "SELECT key FROM entries WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
+        # No UTF-8 text has the byte FF.
+        first, end = prefix, prefix + b"\xff"
+        while True:
+            with typed_errors(self._folder), self._connection() as connection:
+                page = connection.execute(query, (first, end, _KEYS_PER_PAGE)).fetchall()
+            for (key,) in page:
+                yield key
+            if len(page) < _KEYS_PER_PAGE:
+                return
+            first = page[-1][0] + b"\x00"
+
+    def totals(self) -> tuple[int, int, int]:
+        """Entries, logical bytes, stored bytes, all of one instant."""
+        query = (
+            "SELECT (SELECT count(*) FROM entries), (SELECT coalesce(sum(b.size_bytes), 0) "
+            "FROM entries e JOIN blobs b ON b.id = e.blob_id), stored_bytes FROM totals"
+        )
+        with typed_errors(self._folder), self._connection() as connection:
+            entries, logical_bytes, stored_bytes = connection.execute(query).fetchone()
+        return int(entries), int(logical_bytes), int(stored_bytes)
+
+    @contextmanager
+    def writing(self, *, wait: bool = True) -> Iterator[Transaction]:
+        """A write transaction: committed at the end of the block, undone on any exception.
+
+        Without `wait` a catalogue that others are writing to is a `BackendBusyError` at once.
+        """
+        if self._read_only:
+            raise BackendReadOnlyError(
+                f"the store at {self._folder} was opened read-only; open it with DiskBackend"
+            )
+        with typed_errors(self._folder), self._connection() as connection:
+            if not self._write_lock.acquire(blocking=wait):
+                raise BackendBusyError(f"the store at {self._folder} is being written; try again")
+            try:
+                self._check_identity()
+                self._begin(connection, wait=wait)
+                try:
+                    yield Transaction(connection)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    # Where even this fails the pool closes the connection, which undoes it.
+                    with suppress(sqlite3.Error):
+                        connection.rollback()
+                    raise
+            finally:
+                self._write_lock.release()
+
+    def _begin(self, connection: sqlite3.Connection, *, wait: bool) -> None:
+        if wait:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+
+    def _check_identity(self) -> None:
+        """Refuse to write into a catalogue that has no name any more: that would be lost."""
+        try:
+            status = os.stat(self._path)  # noqa: PTH116 - once per write, and half the price
+        except FileNotFoundError:
+            status = None
+        if status is None or (status.st_dev, status.st_ino) != self._identity:
+            raise BackendMissingError(
+                f"the store at {self._folder} was deleted or replaced while it was open; "
+                "open it again"
+            )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()

@@ -1,0 +1,99 @@
+"""Errors of the cache layer.
+
+    CacheError
+    +-- InvalidKeyError (ValueError)       a key that UTF-8 cannot encode
+    +-- DigestConflictError (ValueError)   one digest was given for contents of two sizes
+    +-- DecodeError (ValueError)           bytes that are no value of the serde's type
+    +-- CorruptEntryError                  an entry whose bytes are not those that were put
+    +-- SampleFileError                    a sample that a file of samples could not take
+    +-- BackendError                       the engine cannot do what was asked
+        +-- BackendClosedError             it was closed
+        +-- BackendForkedError             it was in use while the process forked
+        +-- BackendMissingError            there is nothing at the place that was named
+        +-- BackendFormatError             what is there is foreign, or of a newer format
+        +-- BackendCorruptError            its catalogue is damaged
+        +-- BackendReadOnlyError           it cannot be written
+        +-- BackendFullError               no space is left
+        +-- BackendBusyError (TimeoutError)  others held it for too long
+
+Every message says what was asked, what was found and what to do.
+"""
+
+from typing_extensions import override
+
+
+class CacheError(Exception):
+    """Base of every error that the cache layer raises on its own account."""
+
+
+class InvalidKeyError(CacheError, ValueError):
+    """A key holds lone surrogates, so UTF-8 cannot encode it."""
+
+
+class DigestConflictError(CacheError, ValueError):
+    """A digest was given for contents of another size than those kept under it."""
+
+
+class DecodeError(CacheError, ValueError):
+    """Bytes from a backend are no encoded value of the type that the serde is for."""
+
+
+class CorruptEntryError(CacheError):
+    """An entry was found, but its bytes are not those that were put.
+
+    Attributes:
+        key: The key that was asked.
+        found: What was found, for people.
+    """
+
+    def __init__(self, key: str, found: str) -> None:
+        super().__init__(key, found)
+        self.key = key
+        self.found = found
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"the entry {self.key!r} is damaged: {self.found}; "
+            "put it again to repair it, or delete it"
+        )
+
+
+class SampleFileError(CacheError):
+    """A file of samples did not take a sample, or not all of it."""
+
+
+class BackendError(CacheError):
+    """A storage engine cannot do what it was asked."""
+
+
+class BackendClosedError(BackendError):
+    """A backend was used after it was closed."""
+
+
+class BackendForkedError(BackendError):
+    """A backend cannot be used in this process, which was forked while it was in use."""
+
+
+class BackendMissingError(BackendError):
+    """There is no store at the place that was named, or it was removed meanwhile."""
+
+
+class BackendFormatError(BackendError):
+    """What lies at the place that was named is not ours, or was made by a newer version."""
+
+
+class BackendCorruptError(BackendError):
+    """A backend's own catalogue is damaged."""
+
+
+class BackendReadOnlyError(BackendError):
+    """A backend was opened read-only, or its place cannot be written."""
+
+
+class BackendFullError(BackendError):
+    """No space is left where a backend keeps its values. What it held before is intact."""
+
+
+class BackendBusyError(BackendError, TimeoutError):
+    """Other processes held a backend for longer than a caller waits."""

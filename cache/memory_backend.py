@@ -1,0 +1,84 @@
+"""The memory engine: values by key in this process."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import ClassVar
+
+from typing_extensions import Buffer, override
+
+from torchstash.cache.backend import RemoteCacheBackend
+from torchstash.cache.capabilities import Containing, Deletable, Listable
+from torchstash.cache.fork_safe_lock import fork_safe_lock
+from torchstash.cache.keys import encode_key
+
+
+class MemoryBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable):
+    """Thread-safe; a child made by fork starts with a copy of its own.
+
+    Args:
+        max_bytes: The values' cap: beyond it those that were not used for longest are evicted, and
+            a value that is larger than the cap is not kept. None: nothing is ever evicted.
+    """
+
+    engine_name: ClassVar[str] = "memory"
+
+    def __init__(self, *, max_bytes: int | None = None) -> None:
+        super().__init__()
+        self._max_bytes = max_bytes
+        self._lock = fork_safe_lock()
+        # By use, the latest last. Keys as UTF-8, so that every engine takes and orders the same.
+        self._values: OrderedDict[bytes, bytes] = OrderedDict()
+        self._stored_bytes = 0
+
+    @property
+    def stored_bytes(self) -> int:
+        """The sum of the sizes of the values."""
+        return self._stored_bytes
+
+    @override
+    def _get(self, key: str) -> bytes | None:
+        raw_key = encode_key(key)
+        with self._lock:
+            value = self._values.get(raw_key)
+            if value is not None:
+                self._values.move_to_end(raw_key)
+        return value
+
+    @override
+    def _put(self, key: str, data: Buffer) -> None:
+        raw_key = encode_key(key)
+        value = data if isinstance(data, bytes) else bytes(memoryview(data))
+        with self._lock:
+            self._remove(raw_key)
+            if self._max_bytes is not None and len(value) > self._max_bytes:
+                return
+            self._values[raw_key] = value
+            self._stored_bytes += len(value)
+            while self._max_bytes is not None and self._stored_bytes > self._max_bytes:
+                _, evicted = self._values.popitem(last=False)
+                self._stored_bytes -= len(evicted)
+
+    def _remove(self, raw_key: bytes) -> bool:
+        value = self._values.pop(raw_key, None)
+        if value is None:
+            return False
+        self._stored_bytes -= len(value)
+        return True
+
+    @override
+    def contains(self, key: str) -> bool:
+        with self._lock:
+            return encode_key(key) in self._values
+
+    @override
+    def delete(self, key: str) -> bool:
+        raw_key = encode_key(key)
+        with self._lock:
+            return self._remove(raw_key)
+
+    @override
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        raw_prefix = encode_key(prefix)
+        with self._lock:
+            found = [key for key in self._values if key.startswith(raw_prefix)]
+        yield from (key.decode() for key in sorted(found))

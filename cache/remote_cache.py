@@ -1,0 +1,220 @@
+"""A cache of values: a backend that keeps data, and a serde that makes data of values.
+
+A `get` or `put` makes a sample (`_create_sample`), does its work through the override points,
+counts into `cache_counters` under the name of the cache's class, fills the sample and logs it
+(`_log_sample`). The bare cache raises what its backend and its serde raise, after all that;
+whatever goes wrong with a sample is counted, said once, and never fails an operation.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+from torchstash.cache.backend import RemoteCacheBackend
+from torchstash.cache.counters import cache_counters
+from torchstash.cache.observation import Observation, drop_sample, running_observation
+from torchstash.cache.serde import RemoteCacheSerde
+from torchstash.cache.sinks import SampleSink, default_sink
+from torchstash.proto.cache.v1.cache_sample_pb2 import (
+    OPERATION_GET,
+    OPERATION_PUT,
+    CacheSample,
+    Operation,
+)
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+# What a subclass's `_create_sample` gives may be of any type.
+Sample: TypeAlias = Any
+
+
+class RemoteCache(Generic[T]):
+    """Values of type `T` by key. As safe for threads as its backend.
+
+    Override `_get` and `_put` (to change keys, say), `_encode` and `_decode`, `_backend_get` and
+    `_backend_put`, `_create_sample` and `_log_sample`; each default does the obvious.
+
+    Args:
+        backend: Keeps the data.
+        serde: Between values and data.
+        sink: Takes the samples. None: the sink of `sampling_to`, and where that is none either,
+            no samples are made.
+
+    Attributes:
+        backend_override_cls: Set on a subclass, makes the backend in place of the one given: for
+            tests.
+    """
+
+    backend_override_cls: ClassVar[Callable[[], RemoteCacheBackend[Any]] | None] = None
+
+    # Of the class, so that a subclass may forget `super().__init__()`.
+    _sink: SampleSink | None = None
+
+    def __init__(
+        self,
+        backend: RemoteCacheBackend[U],
+        serde: RemoteCacheSerde[T, U],
+        *,
+        sink: SampleSink | None = None,
+    ) -> None:
+        make_backend = type(self).backend_override_cls
+        self.backend: RemoteCacheBackend[Any] = backend if make_backend is None else make_backend()
+        self.serde: RemoteCacheSerde[T, Any] = serde
+        self._sink = sink
+
+    def get(self, key: str) -> T | None:
+        """The value of `key`, or None. Raises what the backend and the serde raise."""
+        name = type(self).__name__
+        observation = self._observe(OPERATION_GET, key)
+        sample = None if observation is None else observation.sample
+        try:
+            value = self._get(key, sample)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                cache_counters.exception(name)
+            if observation is not None:
+                observation.failed(error)
+            raise
+        cache_counters.get(name, value)
+        if observation is not None:
+            observation.returned(value)
+        return value
+
+    def put(self, key: str, value: T) -> None:
+        """Keep `value` under `key`. Raises what the backend and the serde raise.
+
+        Raises:
+            ValueError: `value` is None, which stands for "there is no value".
+        """
+        if value is None:
+            raise ValueError(f"None was put under {key!r}, but None stands for no value at all")
+        name = type(self).__name__
+        observation = self._observe(OPERATION_PUT, key)
+        sample = None if observation is None else observation.sample
+        try:
+            self._put(key, value, sample)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                cache_counters.exception(name)
+            if observation is not None:
+                observation.failed(error)
+            raise
+        cache_counters.put(name)
+        if observation is not None:
+            observation.returned(None)
+
+    def _observe(self, operation: Operation, key: str) -> Observation | None:
+        name = type(self).__name__
+        try:
+            sample = self._create_sample()
+        except Exception as error:  # noqa: BLE001 - the boundary of samples
+            drop_sample(name, error)
+            return None
+        if sample is None:
+            return None
+        return Observation(sample, cache=self, operation=operation, key=key, log=self._log_sample)
+
+    def _create_sample(self) -> Sample | None:
+        """A new sample of one operation, or None: it is not sampled. Override to make your own."""
+        return None if self._current_sink() is None else CacheSample()
+
+    def _log_sample(self, sample: Sample) -> None:
+        """Log what `_create_sample` gave. Override to log it elsewhere."""
+        sink = self._current_sink()
+        if sink is not None and isinstance(sample, CacheSample):
+            sink.log(sample)
+
+    def _current_sink(self) -> SampleSink | None:
+        return default_sink() if self._sink is None else self._sink
+
+    def _get(self, key: str, sample: Sample | None) -> T | None:
+        """Get a value. Override to change the key, or what is done about errors."""
+        observation = running_observation(self)
+        if observation is None:
+            data = self._backend_get(key)
+            return None if data is None else self._decode(data, sample)
+        # Timed here as well as further in: overrides of the inner methods are timed too.
+        data = value = None
+        started_ns = time.perf_counter_ns()
+        try:
+            data = self._backend_get(key)
+        finally:
+            observation.transported(data, started_ns)
+        if data is None:
+            return None
+        started_ns = time.perf_counter_ns()
+        try:
+            value = self._decode(data, sample)
+        finally:
+            observation.converted(value, data, started_ns)
+        return value
+
+    def _put(self, key: str, value: T, sample: Sample | None) -> None:
+        """Put a value. Override to change the key, or what is done about errors."""
+        observation = running_observation(self)
+        if observation is None:
+            self._backend_put(key, self._encode(value, sample))
+            return
+        data = None
+        started_ns = time.perf_counter_ns()
+        try:
+            data = self._encode(value, sample)
+        finally:
+            observation.converted(value, data, started_ns)
+        started_ns = time.perf_counter_ns()
+        try:
+            self._backend_put(key, data)
+        finally:
+            observation.transported(data, started_ns)
+
+    def _decode(self, data: object, sample: Sample | None) -> T:
+        """The value that `data` stand for."""
+        observation = running_observation(self)
+        if observation is None:
+            return self.serde.decode(data)
+        value = None
+        started_ns = time.perf_counter_ns()
+        try:
+            value = self.serde.decode(data)
+        finally:
+            observation.converted(value, data, started_ns)
+        return value
+
+    def _encode(self, value: T, sample: Sample | None) -> object:
+        """The data that stand for `value`."""
+        observation = running_observation(self)
+        if observation is None:
+            return self.serde.encode(value)
+        data = None
+        started_ns = time.perf_counter_ns()
+        try:
+            data = self.serde.encode(value)
+        finally:
+            observation.converted(value, data, started_ns)
+        return data
+
+    def _backend_get(self, key: str) -> object:
+        """The data of `key`, or None."""
+        observation = running_observation(self)
+        if observation is None:
+            return self.backend.get(key)
+        data = None
+        started_ns = time.perf_counter_ns()
+        try:
+            data = self.backend.get(key)
+        finally:
+            observation.transported(data, started_ns)
+        return data
+
+    def _backend_put(self, key: str, data: object) -> None:
+        """Keep `data` under `key`."""
+        observation = running_observation(self)
+        if observation is None:
+            self.backend.put(key, data)
+            return
+        started_ns = time.perf_counter_ns()
+        try:
+            self.backend.put(key, data)
+        finally:
+            observation.transported(data, started_ns)

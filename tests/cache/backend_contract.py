@@ -1,0 +1,184 @@
+"""What every `RemoteCacheBackend[bytes]` promises, as tests.
+
+A test module derives a class from `BackendContract` and gives it a `backend` fixture; tests of
+capabilities that the backend does not have are not collected into failures: they say so.
+"""
+
+import functools
+import hashlib
+import threading
+
+import pytest
+
+from torchstash.cache import (
+    Containing,
+    Deletable,
+    InvalidKeyError,
+    Listable,
+    RemoteCacheBackend,
+)
+
+KEYS = [
+    "",
+    "a",
+    "A",
+    "a/b",
+    "a//b",
+    "a/",
+    "/etc/passwd",
+    "../x",
+    "./.",
+    "..",
+    "nul\0inside",
+    "nul",
+    "new\nline",
+    "\u00e9",
+    "e\u0301",
+    "\u6f22\u5b57",
+    "\U0001f600",
+    "\uffff",
+    "%s{}{0}'\";--",
+    "CON",
+    "x" * 1024,
+    "x" * 1023,
+]
+
+SIZES = [0, 1, 1023, 4096, 65535, 65536, 65537, 1 << 20, (5 << 20) + 3]
+
+
+@functools.lru_cache(maxsize=512)
+def content(size_bytes: int, seed: int = 0) -> bytes:
+    """Bytes that compress badly and differ by seed."""
+    return hashlib.shake_128(f"{seed}".encode()).digest(size_bytes)
+
+
+class BackendContract:
+    """Derive from it, and give a `backend` fixture: a new, empty backend."""
+
+    @pytest.fixture
+    def backend(self) -> RemoteCacheBackend[bytes]:
+        raise NotImplementedError
+
+    @pytest.mark.parametrize("size_bytes", SIZES)
+    def test_returns_what_was_put(
+        self, backend: RemoteCacheBackend[bytes], size_bytes: int
+    ) -> None:
+        value = content(size_bytes)
+        backend.put("key", value)
+        found = backend.get("key")
+        assert type(found) is bytes
+        assert found == value
+
+    def test_missing_is_none(self, backend: RemoteCacheBackend[bytes]) -> None:
+        assert backend.get("absent") is None
+
+    def test_every_key_is_its_own(self, backend: RemoteCacheBackend[bytes]) -> None:
+        for i, key in enumerate(KEYS):
+            backend.put(key, b"%d" % i)
+        assert [backend.get(key) for key in KEYS] == [b"%d" % i for i in range(len(KEYS))]
+
+    @pytest.mark.parametrize("key", ["\ud800", "a\udcffb"])
+    def test_keys_beyond_utf8_are_refused(
+        self, backend: RemoteCacheBackend[bytes], key: str
+    ) -> None:
+        with pytest.raises(InvalidKeyError, match="surrogate"):
+            backend.put(key, b"x")
+        with pytest.raises(InvalidKeyError, match="surrogate"):
+            backend.get(key)
+
+    @pytest.mark.parametrize("falsy", [b"", b"0", b"\0"])
+    def test_falsy_values_are_values(
+        self, backend: RemoteCacheBackend[bytes], falsy: bytes
+    ) -> None:
+        backend.put("key", falsy)
+        assert backend.get("key") == falsy
+
+    @pytest.mark.parametrize("old_size", [0, 10, 100_000])
+    @pytest.mark.parametrize("new_size", [0, 10, 100_000])
+    def test_the_last_put_stays(
+        self, backend: RemoteCacheBackend[bytes], old_size: int, new_size: int
+    ) -> None:
+        backend.put("other", content(old_size, 1))
+        backend.put("key", content(old_size, 1))
+        backend.put("key", content(new_size, 2))
+        assert backend.get("key") == content(new_size, 2)
+        backend.put("key", content(old_size, 1))
+        assert backend.get("key") == content(old_size, 1)
+        assert backend.get("other") == content(old_size, 1)
+
+    def test_takes_any_buffer_and_keeps_a_copy(self, backend: RemoteCacheBackend[bytes]) -> None:
+        for size_bytes in (3, 70_000):
+            buffer = bytearray(content(size_bytes))
+            backend.put("key", buffer)  # type: ignore[arg-type]
+            backend.put("view", memoryview(buffer))  # type: ignore[arg-type]
+            buffer[:] = bytes(size_bytes)
+            assert backend.get("key") == content(size_bytes)
+            assert backend.get("view") == content(size_bytes)
+
+    def test_threads_see_whole_values(self, backend: RemoteCacheBackend[bytes]) -> None:
+        values = {content(size, seed) for seed in range(4) for size in (100, 100_000)}
+        wrong: list[object] = []
+
+        def work(mine: list[bytes]) -> None:
+            try:
+                for i in range(10):
+                    for value in mine:
+                        backend.put("shared", value)
+                        found = backend.get("shared")
+                        if found not in values:
+                            wrong.append(found)
+                        backend.put(f"own/{len(mine[0])}/{i}", value)
+            except Exception as error:
+                wrong.append(error)
+
+        ordered = sorted(values)
+        threads = [
+            threading.Thread(target=work, args=(ordered[i:] + ordered[:i],)) for i in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong
+        assert backend.get("shared") in values
+
+    def test_delete(self, backend: RemoteCacheBackend[bytes]) -> None:
+        if not isinstance(backend, Deletable):
+            pytest.skip("this backend does not delete")
+        for size_bytes in (0, 10, 100_000):
+            backend.put("key", content(size_bytes))
+            backend.put("twin", content(size_bytes))
+            assert backend.delete("key")
+            assert not backend.delete("key")
+            assert backend.get("key") is None
+            assert backend.get("twin") == content(size_bytes)
+            backend.put("key", content(size_bytes))
+            assert backend.get("key") == content(size_bytes)
+
+    def test_contains(self, backend: RemoteCacheBackend[bytes]) -> None:
+        if not isinstance(backend, Containing):
+            pytest.skip("this backend cannot be asked for presence")
+        assert not backend.contains("key")
+        backend.put("key", b"")
+        assert backend.contains("key")
+        assert not backend.contains("ke")
+
+    def test_keys_are_listed_in_order(self, backend: RemoteCacheBackend[bytes]) -> None:
+        if not isinstance(backend, Listable):
+            pytest.skip("this backend does not list")
+        assert list(backend.keys()) == []
+        for key in KEYS:
+            backend.put(key, b"x")
+        assert list(backend.keys()) == sorted(KEYS, key=str.encode)
+        assert list(backend.keys("a/")) == ["a/", "a//b", "a/b"]
+        assert list(backend.keys("nul\0")) == ["nul\0inside"]
+        assert list(backend.keys("\uffff")) == ["\uffff"]
+        assert list(backend.keys("absent")) == []
+
+    def test_many_keys_are_listed(self, backend: RemoteCacheBackend[bytes]) -> None:
+        if not isinstance(backend, Listable):
+            pytest.skip("this backend does not list")
+        names = [f"many/{i:05}" for i in range(1100)]
+        for name in reversed(names):
+            backend.put(name, b"x")
+        assert list(backend.keys("many/")) == names
