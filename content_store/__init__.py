@@ -1,0 +1,50 @@
+"""Tensors by name, and their storages by content.
+
+Equal bytes are kept once, views and aliases survive a round trip, and a read gives
+the bytes that were written or raises. The interface is that of
+`torch.utils._content_store`; content addresses are BLAKE3 digests.
+"""
+
+from torchstash.content_store.errors import (
+    ContentStoreError,
+    CorruptMetadataError,
+    CorruptStorageError,
+    CorruptStoreError,
+    DeviceUnavailableError,
+    InvalidDigestError,
+    InvalidNameError,
+    MissingStorageError,
+    MissingStoreError,
+    MissingTensorError,
+    NotInStoreError,
+    StoreUnavailableError,
+    UnsupportedDtypeError,
+    UnsupportedError,
+    UnsupportedStorageError,
+    UnsupportedTensorError,
+)
+from torchstash.content_store.hashing import hash_storage
+from torchstash.content_store.reader import ContentStoreReader
+from torchstash.content_store.writer import ContentStoreWriter
+
+__all__ = [
+    "ContentStoreError",
+    "ContentStoreReader",
+    "ContentStoreWriter",
+    "CorruptMetadataError",
+    "CorruptStorageError",
+    "CorruptStoreError",
+    "DeviceUnavailableError",
+    "InvalidDigestError",
+    "InvalidNameError",
+    "MissingStorageError",
+    "MissingStoreError",
+    "MissingTensorError",
+    "NotInStoreError",
+    "StoreUnavailableError",
+    "UnsupportedDtypeError",
+    "UnsupportedError",
+    "UnsupportedStorageError",
+    "UnsupportedTensorError",
+    "hash_storage",
+]

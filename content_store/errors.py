@@ -1,0 +1,88 @@
+"""What can go wrong between a tensor and its store.
+
+Everything that `torchstash.content_store` raises on purpose::
+
+    ContentStoreError
+    ├── StoreUnavailableError           the store cannot be opened, read or written now
+    │   └── MissingStoreError           (FileNotFoundError) there is no store at this place
+    ├── NotInStoreError                 (FileNotFoundError)
+    │   ├── MissingTensorError          no tensor was written under this name
+    │   └── MissingStorageError         no storage with this digest was written
+    ├── CorruptStoreError               what was read is not what was written
+    │   ├── CorruptMetadataError        the description of a tensor
+    │   └── CorruptStorageError         the bytes of a storage
+    ├── UnsupportedError                (TypeError) it cannot be kept, or rebuilt, exactly
+    │   ├── UnsupportedTensorError      sparse, nested, a subclass, with hooks, ...
+    │   ├── UnsupportedStorageError     no bytes behind it: meta, fake, of a wrapper
+    │   └── UnsupportedDtypeError       an element type that this PyTorch does not have
+    ├── InvalidNameError                (ValueError) not 1 byte to 1 KiB of UTF-8
+    ├── InvalidDigestError              (ValueError) not the 64 hex digits of a digest
+    └── DeviceUnavailableError          (RuntimeError) the tensor's device is not on this machine
+
+The second bases are those that callers of `torch.utils._content_store` catch.
+Errors of the layer below arrive as `__cause__`.
+"""
+
+
+class ContentStoreError(Exception):
+    """Base of all errors of this layer."""
+
+
+class StoreUnavailableError(ContentStoreError):
+    """The store cannot be opened, read or written: no permission, disk full, locked."""
+
+
+class MissingStoreError(StoreUnavailableError, FileNotFoundError):
+    """There is no store at the place that was given; nothing was created."""
+
+
+class NotInStoreError(ContentStoreError, FileNotFoundError):
+    """The store is there, what was asked of it is not."""
+
+
+class MissingTensorError(NotInStoreError):
+    """No tensor was written under this name."""
+
+
+class MissingStorageError(NotInStoreError):
+    """No storage with this digest was written."""
+
+
+class CorruptStoreError(ContentStoreError):
+    """What was read is not what was written; nothing of it was handed out."""
+
+
+class CorruptMetadataError(CorruptStoreError):
+    """The description of a tensor cannot be parsed, or contradicts itself or its storage."""
+
+
+class CorruptStorageError(CorruptStoreError):
+    """The bytes of a storage are absent, too few, too many, or have another digest."""
+
+
+class UnsupportedError(ContentStoreError, TypeError):
+    """It cannot be kept, or rebuilt, exactly."""
+
+
+class UnsupportedTensorError(UnsupportedError):
+    """A tensor that `TensorMetadata` cannot express, or this PyTorch cannot rebuild."""
+
+
+class UnsupportedStorageError(UnsupportedError):
+    """A storage without bytes to hash: meta, fake, or inside a wrapper subclass."""
+
+
+class UnsupportedDtypeError(UnsupportedError):
+    """An element type that this PyTorch does not have."""
+
+
+class InvalidNameError(ContentStoreError, ValueError):
+    """A tensor's name is not 1 byte to 1 KiB of UTF-8."""
+
+
+class InvalidDigestError(ContentStoreError, ValueError):
+    """An address of a storage is not 64 hex digits."""
+
+
+class DeviceUnavailableError(ContentStoreError, RuntimeError):
+    """The device that the tensor was written from is not on this machine."""

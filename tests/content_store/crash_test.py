@@ -1,0 +1,123 @@
+"""`kill -9` at any moment of a write loses nothing that was reported, and blocks nothing.
+
+A parent forks writers, which report over a pipe the names that they have written, and
+kills each at a random moment of a write. After each round it looks at all names: what was reported
+is there bit for bit, what was not is absent or whole, and the next writer writes at once.
+"""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import torch
+
+from torchstash.cache.disk import DiskBackend
+from torchstash.content_store import ContentStoreReader, ContentStoreWriter
+
+ROUNDS = 200
+SEED = 20240607
+NAMES = 6
+# In the catalogue; just in a file; large enough that many kills fall into its writing.
+ELEMENTS = (100, 20_000, 300_000)
+READY = b"ready\n"
+# Nobody waits for a dead writer. Generous: a slow machine is not a blocked store.
+WRITE_DEADLINE_SECONDS = 30.0
+MAX_PAUSE_SECONDS = 0.1
+
+
+def contents(version: int, slot: int) -> torch.Tensor:
+    """What a version of a name holds; every second version of a slot shares its bytes."""
+    return torch.arange(ELEMENTS[slot % len(ELEMENTS)]) + 1000 * (version // 2) + slot
+
+
+def write_until_killed(location: Path, first_version: int, report: int) -> None:
+    with ContentStoreWriter(location) as writer:
+        os.write(report, READY)
+        for version in range(first_version, first_version + 1000):
+            for slot in range(NAMES):
+                writer.write_tensor(str(slot), contents(version, slot))
+                os.write(report, f"{slot} {version}\n".encode())
+
+
+def one_round(location: Path, first_version: int, pause_seconds: float) -> list[tuple[int, int]]:
+    """Forks a writer, kills it after a pause; the names and versions that it had reported."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            torch.set_num_threads(1)  # PyTorch's own threads did not cross the fork.
+            write_until_killed(location, first_version, writing)
+        finally:
+            os._exit(1)
+    os.close(writing)
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        assert pipe.read(len(READY)) == READY, "the writer could not open the store"
+        time.sleep(pause_seconds)
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        assert os.WIFSIGNALED(status), f"the writer ended by itself: {status}"
+        lines = pipe.readall().split(b"\n")[:-1]
+    return [(int(slot), int(version)) for slot, version in (line.split() for line in lines)]
+
+
+def rehearsed_seconds(location: Path) -> float:
+    """How long a warm writer takes here to write every name: the kills fall into that span."""
+    with ContentStoreWriter(location) as writer:
+        for version in range(0, 4, 2):
+            started = time.monotonic()
+            for slot in range(NAMES):
+                writer.write_tensor(str(slot), contents(version, slot))
+    return time.monotonic() - started
+
+
+def test_killed_writers(tmp_path: Path) -> None:
+    chance = random.Random(SEED)
+    print(f"seed {SEED}")  # noqa: T201 - to repeat a failure
+    location = tmp_path / "store"
+    reported: dict[int, int] = {}
+    version = 0
+    total = 0
+    span_seconds = min(MAX_PAUSE_SECONDS, rehearsed_seconds(tmp_path / "rehearsal"))
+    ContentStoreWriter(location).close()
+    for round_number in range(ROUNDS):
+        version += 1
+        finished = one_round(location, version, chance.uniform(0, span_seconds))
+        total += len(finished)
+        reported.update(finished)
+        attempted = max([version, *(v + 1 for _, v in finished)])
+        with ContentStoreReader(location, verify=True) as reader:
+            check(reader, reported, attempted, round_number)
+        version = attempted + 1
+
+        # The same names can be written at once.
+        slot = round_number % NAMES
+        started = time.monotonic()
+        with ContentStoreWriter(location) as writer:
+            writer.write_tensor(str(slot), contents(version, slot))
+        assert time.monotonic() - started < WRITE_DEADLINE_SECONDS
+        reported[slot] = version
+
+    assert total > ROUNDS // 4, "too few writes finished for the kills to mean anything"
+    with DiskBackend(location) as backend:
+        backend.sweep(grace_seconds=0)
+    assert not any((location / "tmp").iterdir())
+    with ContentStoreReader(location) as reader:
+        check(reader, reported, version, ROUNDS)
+
+
+def check(
+    reader: ContentStoreReader, reported: dict[int, int], newest: int, round_number: int
+) -> None:
+    """Each name is a version that was reported last, or a later one that was attempted."""
+    names = set(reader.names())
+    assert names >= {str(slot) for slot in reported}, f"round {round_number}"
+    for name in names:
+        slot = int(name)
+        read = reader.read_tensor(name)
+        candidates = range(reported.get(slot, 0), newest + 1)
+        assert any(torch.equal(read, contents(v, slot)) for v in candidates), (
+            f"round {round_number}: {name} is neither what was reported ({reported.get(slot)}) "
+            f"nor a later version up to {newest}"
+        )
