@@ -33,6 +33,16 @@ _TORCH = package_annotation(
 # What torch imports.
 _LARGE = package_annotation(additive_build_content = _BYTECODE)
 
+# rules_python leaves out files with a space in their name; setuptools reads one when it is imported.
+_SETUPTOOLS = package_annotation(
+    additive_build_content = """
+filegroup(
+    name = "with_space",
+    srcs = glob(["site-packages/**/* *"]),
+)
+""",
+)
+
 # A program, not a Python package.
 _RUFF = package_annotation(
     additive_build_content = "filegroup(name = \"program\", srcs = [\"bin/ruff\"])",
@@ -46,6 +56,7 @@ def _pip_lock(name, requirements_lock):
             "networkx": _LARGE,
             "numpy": _LARGE,
             "ruff": _RUFF,
+            "setuptools": _SETUPTOOLS,
             "sympy": _LARGE,
             "torch": _TORCH,
         },
