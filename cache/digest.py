@@ -8,13 +8,10 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from blake3 import blake3
 from typing_extensions import Buffer, override
 
+from torchstash.cache.blake3_hasher import hash_whole
 from torchstash.cache.buffers import flat_view
-
-# From here on the library's own threads pay for themselves (measured).
-_THREADS_FROM_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,7 +62,4 @@ class Digest:
 
 def digest_bytes(data: Buffer) -> bytes:
     """The 32 bytes of `Digest.of(data).raw`, for inner loops."""
-    view = data if isinstance(data, bytes) else flat_view(data)
-    if len(view) < _THREADS_FROM_BYTES:
-        return blake3(view).digest()
-    return blake3(view, max_threads=blake3.AUTO).digest()
+    return hash_whole(data if isinstance(data, bytes) else flat_view(data))

@@ -6,11 +6,11 @@ storage over all cores.
 
 import torch
 
+from torchstash.cache.blake3_hasher import hash_whole
 from torchstash.cache.digest import Digest
-from torchstash.content_store.hashing.library import digest_of
 from torchstash.content_store.memory import readable
 
 
 def digest(storage: torch.UntypedStorage) -> Digest:
     """The BLAKE3 digest of a storage on the CPU."""
-    return digest_of(readable(storage))
+    return Digest(hash_whole(readable(storage)))

@@ -8,8 +8,8 @@ from typing import Final
 
 import torch
 
+from torchstash.cache.blake3_hasher import hasher
 from torchstash.cache.digest import Digest
-from torchstash.content_store.hashing.library import hasher
 from torchstash.content_store.memory import address_of, readable
 from torchstash.content_store.torch_internals import without_dispatch_modes
 

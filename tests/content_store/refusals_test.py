@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch._C._distributed_c10d import HashStore
 from torch._subclasses import FakeTensorMode
 from torch._subclasses.functional_tensor import FunctionalTensor, FunctionalTensorMode
 from torch.distributed.device_mesh import init_device_mesh
@@ -138,7 +139,7 @@ def test_what_the_messages_advise_works(store: Store) -> None:
 
 
 def test_a_distributed_tensor(store: Store) -> None:
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
     try:
         mesh = init_device_mesh("cpu", (1,))
         tensor = distribute_tensor(torch.ones(3), mesh, [Replicate()])

@@ -18,6 +18,9 @@ from torchstash.prims import (
 from torchstash.prims.current_reader import serve_from
 from torchstash.tests.prims.dict_reader import DictReader
 
+# Named by torch, not by its stubs.
+_UINT4: torch.dtype = getattr(torch, "uint4")  # noqa: B009
+
 
 def load_as_stored(
     tensor: torch.Tensor, device: str, dtype: torch.dtype | None = None
@@ -104,7 +107,7 @@ def test_memory_that_a_kernel_cannot_use_is_copied(device: str) -> None:
 
 
 def test_dtypes_that_do_not_even_copy_survive_an_offset() -> None:
-    stored = torch.arange(8, dtype=torch.uint8).view(torch.uint4)[3:]
+    stored = torch.arange(8, dtype=torch.uint8).view(_UINT4)[3:]
     result = load_as_stored(stored, "cpu")
     require_plain(result)
     assert result.view(torch.uint8).tolist() == [3, 4, 5, 6, 7]
@@ -157,7 +160,7 @@ def quantized() -> torch.Tensor:
 @pytest.mark.parametrize(
     ("make", "asked"),
     [
-        (lambda: torch.zeros(4, dtype=torch.uint8).view(torch.uint4), torch.float32),
+        (lambda: torch.zeros(4, dtype=torch.uint8).view(_UINT4), torch.float32),
         (lambda: torch.ones(4), torch.bits8),
         (lambda: torch.ones(4), torch.quint8),
         (quantized, torch.float32),

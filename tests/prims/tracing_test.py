@@ -11,6 +11,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import ShapeEnv, has_free_symbols
+from typing_extensions import override
 
 from torchstash.prims import GeometryError, load_tensor
 from torchstash.prims.current_reader import serve_from
@@ -181,6 +182,7 @@ def test_writing_to_one_result_leaves_its_twin_alone(
 @pytest.mark.parametrize("strict", [False, True])
 def test_exported(strict: bool, device: str) -> None:
     class Program(torch.nn.Module):
+        @override
         def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
             return x @ load_w(device), load_w(device), load_w(device)
 

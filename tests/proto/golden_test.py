@@ -1,7 +1,7 @@
 """The golden files beside each schema: what was written by one version is read by all later ones.
 
-A change of a field's number or type, or of an enum's value, changes these bytes. The files never change; a
-new field gets a new file.
+A change of a field's number or type, or of an enum's value, changes these bytes. The files never
+change; a new field gets a new file.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The wheel, installed into an empty virtual environment, is the product: every public name, typed, with its command."""
+"""The wheel, installed into an empty environment: every public name, typed, with its command."""
 
 import os
 import subprocess
@@ -32,8 +32,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", root], check=True)
     lent = [entry for entry in sys.path if entry.endswith("site-packages")]
     subprocess.run(
-        [sys.executable, "-m", "pip", f"--python={python}", "install"]
-        + ["--quiet", "--no-index", "--no-deps", "--no-compile", str(_WHEEL)],
+        [
+            *(sys.executable, "-m", "pip", f"--python={python}", "install", "--quiet"),
+            *("--no-index", "--no-deps", "--no-compile", str(_WHEEL)),
+        ],
         check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(lent)},
     )

@@ -33,6 +33,7 @@ def is_allowed(module: str, names: list[str], allowed: set[str]) -> bool:
 
 
 def main() -> int:
+    """Writes the report; 1 where an import is not allowed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--target", required=True)
     parser.add_argument("--report", required=True, type=Path)

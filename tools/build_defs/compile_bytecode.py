@@ -1,7 +1,7 @@
-"""Compiles modules to bytecode that Python loads without a look at the source. Run by py_bytecode.bzl.
+"""Compiles modules to bytecode that Python loads without a look at the source.
 
-Takes one file of arguments: source and output by turns, a line each. The result is the same wherever
-it is made: Python puts a module's real path in when it loads the bytecode.
+Run by py_bytecode.bzl with one file of arguments: source and output by turns, a line each. The
+result is the same wherever it is made: Python puts a module's real path in when it loads it.
 """
 
 import py_compile
@@ -10,6 +10,7 @@ from pathlib import Path
 
 
 def main() -> None:
+    """Compiles what the argument file names."""
     lines = Path(sys.argv[1].removeprefix("@")).read_text(encoding="utf-8").splitlines()
     for source, output in zip(lines[::2], lines[1::2], strict=True):
         try:

@@ -14,6 +14,7 @@ from grpc_tools import protoc
 
 
 def main() -> int:
+    """Generates every schema that was asked for; protoc's status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--proto_path", action="append", default=[])
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Runs the test files of one Bazel target with pytest. Exits with pytest's status: 5 for no test."""
+"""Runs the test files of one Bazel target; exits with pytest's status: 5 for no test."""
 
 import os
 import sys

@@ -14,6 +14,7 @@ from hatchling.build import build_wheel
 
 
 def main() -> int:
+    """Builds the wheel that was asked for; 1 where it would have another name."""
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     for name in ("--wheel", "--pyproject", "--readme", "--license"):
         parser.add_argument(name, type=Path, required=True)
@@ -32,8 +33,8 @@ def main() -> int:
         built = build_wheel(folder)
         if built != wheel.name:
             sys.stderr.write(
-                f"pyproject.toml makes {built}, the BUILD file says {wheel.name}: give both the same"
-                " name and version\n"
+                f"pyproject.toml makes {built}, the BUILD file says {wheel.name}: give both the"
+                " same name and version\n"
             )
             return 1
         shutil.move(built, wheel)

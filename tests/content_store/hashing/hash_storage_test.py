@@ -100,7 +100,7 @@ def test_storages_of_wrappers_are_refused(device: str) -> None:
     jagged = torch.nested.nested_tensor(
         [torch.ones(2, device=device), torch.ones(3, device=device)], layout=torch.jagged
     )
-    wrapper = TwoTensor(torch.ones(3, device=device), torch.ones(3, device=device))  # type: ignore[no-untyped-call]
+    wrapper = TwoTensor(torch.ones(3, device=device), torch.ones(3, device=device))
     for tensor in (wrapper, jagged, torch._efficientzerotensor(3, device=device)):
         with pytest.raises(UnsupportedStorageError, match="no bytes of its own"):
             hash_storage(tensor.untyped_storage())

@@ -3,6 +3,7 @@
 import unittest
 
 from fleet.v1 import report_pb2
+
 from torchstash.proto.cache.v1 import cache_sample_pb2
 from torchstash.proto.content_store.v1 import tensor_metadata_pb2
 
