@@ -3,6 +3,7 @@
 load("@torchstash_pypi//:requirements.bzl", install_cpu = "install_deps")
 load("@torchstash_pypi_cuda//:requirements.bzl", install_cuda = "install_deps")
 load("@torchstash_pypi_xpu//:requirements.bzl", install_xpu = "install_deps")
+load("//tools/build_defs:absent_package.bzl", "absent_package")
 load("//tools/build_defs:protoc_from_wheel.bzl", "protoc_from_wheel")
 
 def torchstash_install_packages():
@@ -10,6 +11,10 @@ def torchstash_install_packages():
     install_cpu()
     install_cuda()
     install_xpu()
+
+    # PyTorch's own index alone has it, and its hash for Python 3.11 is yet to be locked: docs/adr/0004.
+    # Without it torch runs on an XPU, but compiles no Triton kernels there.
+    absent_package(name = "torchstash_pypi_xpu_triton_xpu")
     protoc_from_wheel(
         name = "com_google_protobuf",
         wheel = "@torchstash_pypi_grpcio_tools//:BUILD.bazel",
