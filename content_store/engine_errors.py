@@ -26,10 +26,7 @@ def store_errors(location: Path) -> Iterator[None]:
     try:
         yield
     except BackendMissingError as error:
-        raise MissingStoreError(
-            f"there is no content store at {location} ({error}); write a tensor there first, "
-            "or check the path"
-        ) from error
+        raise MissingStoreError(f"no content store: {error}") from error
     except InvalidKeyError as error:
         raise InvalidNameError(str(error)) from error
     except CorruptEntryError as error:

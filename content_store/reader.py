@@ -131,8 +131,8 @@ class ContentStoreReader:
                 raise
         if data is None:
             raise MissingTensorError(
-                f"no tensor {name!r} in the content store at {self._location}; "
-                "names() lists those that there are"
+                f"no tensor {name!r} in the content store at {self._location}; check the name "
+                "against ContentStoreReader.names, or `torchstash ls`"
             )
         return parse_metadata(data, name)
 

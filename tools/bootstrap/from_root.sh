@@ -37,12 +37,15 @@ root_prepare() {
 
 root_exec() {
   source "$bootstrap/enter_root.sh"
+  source "$bootstrap/trust_store.sh"
+  find_trust_store
   if [[ -n ${PIP_EXTRA_INDEX_URL:-} ]]; then
     set -- --bazelrc="$(rc_for_pip_index "$PIP_EXTRA_INDEX_URL")" "$@"
   fi
   # The property has no reader; but a server that runs in another root must not answer for this one.
   enter_root /usr/bin/bazel --bazelrc="$bootstrap/private_root.bazelrc" \
-    --host_jvm_args=-Dtorchstash.private_root="$private_root" "$@"
+    --host_jvm_args=-Dtorchstash.private_root="$private_root" \
+    --host_jvm_args=-Djavax.net.ssl.trustStore="$trust_store" "$@"
 }
 
 # private_root.bazelrc blanks the index that .bazelrc sets, so the caller's own one must come after it. Bazel 7 takes a
