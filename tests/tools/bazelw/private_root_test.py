@@ -12,7 +12,10 @@ MIRROR = "http://mirror.invalid/debian"
 # Runs what is asked for "in the root": Bazel shows its arguments, the rest succeeds in silence.
 BWRAP = f"""
 [[ $* == '--ro-bind / / true' ]] && exit
-while (($#)) && [[ $1 != -- ]]; do shift; done
+while (($#)) && [[ $1 != -- ]]; do
+  [[ "$1 $3" == '--bind /etc/ssl/certs/java' ]] && java_folder=$2
+  shift
+done
 case $2 in
   apt-get)
     if [[ $* == *' install '* && -e "$HOME/mirror_fails" ]]; then
@@ -21,6 +24,7 @@ case $2 in
     fi ;;
   bazel) echo "bazel $(cat "$HOME/bazel_in_archive" 2>/dev/null || echo {WANTED})" ;;
   tee) cat >/dev/null ;;
+  /bin/sh) [[ -e $HOME/no_key_store ]] || echo store >"$java_folder/cacerts" ;;
   /usr/bin/setpriv) printf '<%s>' "${{@:6}}" ;;
 esac
 exit 0
@@ -84,6 +88,39 @@ def test_the_root_is_built_once_from_the_hosts_debian_archive(host: FakeHost) ->
     assert second.stderr == ""
     (call,) = host.calls("mmdebstrap")
     assert f"{MIRROR} forky main" in call[-1]
+
+
+HOST_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+def trust_store(host: FakeHost) -> str:
+    """The key store that Bazel was last started with."""
+    option = "--host_jvm_args=-Djavax.net.ssl.trustStore="
+    (found,) = [word for word in host.calls("bwrap")[-1] if word.startswith(option)]
+    return found.removeprefix(option)
+
+
+def test_the_hosts_certificates_are_trusted_and_converted_once(host: FakeHost) -> None:
+    host.run("info")
+    first = trust_store(host)
+    calls = len(host.calls("bwrap"))
+    host.run("info")
+    assert trust_store(host) == first
+    assert len(host.calls("bwrap")) == calls + 1
+    if HOST_BUNDLE.exists():
+        assert Path(first).read_text() == "store\n"
+        assert Path(first).parent.parent == host.cache
+    else:
+        assert first == "/usr/lib/torchstash/cacerts"
+
+
+def test_certificates_that_cannot_be_converted_are_told_and_leave_debians(host: FakeHost) -> None:
+    (host.home / "no_key_store").touch()
+    done = host.run("info")
+    assert done.returncode == 0
+    assert trust_store(host) == "/usr/lib/torchstash/cacerts"
+    assert ("could not be made a Java key store" in done.stderr) == HOST_BUNDLE.exists()
+    assert not list(host.cache.glob("trust-*"))
 
 
 def test_a_named_archive_is_used_instead(host: FakeHost) -> None:
