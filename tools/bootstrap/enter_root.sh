@@ -34,8 +34,10 @@ enter_root() {
   # outlive it; when bubblewrap alone is killed, setpriv's death signal asks the command to stop. The Bazel server is in a
   # session of its own and stays.
   trap '' INT QUIT
-  # PATH: programs of the host may not run on the root's libraries. JAVA_HOME: names the host's.
-  exec bwrap "${mounts[@]}" --chdir "$(pwd -P)" --setenv PATH /usr/sbin:/usr/bin:/sbin:/bin --unsetenv JAVA_HOME -- \
+  # PATH: programs of the host may not run on the root's libraries. JAVA_HOME: names the host's. LC_ALL: the root has no
+  # other locale that knows UTF-8, and without one Bazel's server dies of the first file name that is not ASCII.
+  exec bwrap "${mounts[@]}" --chdir "$(pwd -P)" --setenv PATH /usr/sbin:/usr/bin:/sbin:/bin --unsetenv JAVA_HOME \
+    --setenv LC_ALL C.UTF-8 -- \
     /usr/bin/setpriv --pdeathsig TERM "$@"
 }
 
