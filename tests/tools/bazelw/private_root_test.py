@@ -90,6 +90,11 @@ def test_the_root_is_built_once_from_the_hosts_debian_archive(host: FakeHost) ->
     assert f"{MIRROR} forky main" in call[-1]
 
 
+def test_file_names_are_utf_8_whatever_the_hosts_locale(host: FakeHost) -> None:
+    host.run("info", LC_ALL="de_DE.UTF-8")
+    assert has_option(last_mounts(host), "--setenv", "LC_ALL", "C.UTF-8")
+
+
 HOST_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
