@@ -13,15 +13,10 @@ from absl import app
 from rich.console import Console
 
 from torchstash.tools.bench.arguments import bench_parser
-from torchstash.tools.bench.devices import present_devices, require_devices
 from torchstash.tools.bench.errors import BenchError
-from torchstash.tools.bench.hashing.benchmark import SINGLE, run_benchmark
-from torchstash.tools.bench.hashing.ours import NAME
 from torchstash.tools.bench.measure import Effort
-from torchstash.tools.bench.outcome import Outcome
-from torchstash.tools.bench.plot import require_matplotlib, write_plot
-from torchstash.tools.bench.report import print_report
-from torchstash.tools.bench.results_json import write_json
+from torchstash.tools.bench.plot import require_matplotlib
+from torchstash.tools.bench.publish import Picture, publish
 from torchstash.tools.bench.sizes import parse_size
 
 _DESCRIPTION = (
@@ -48,10 +43,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> int:
     """Runs the benchmark; gives the exit status."""
+    # They load PyTorch; what the command line gets wrong is said before.
+    from torchstash.tools.bench.devices import present_devices, require_devices  # noqa: PLC0415
+    from torchstash.tools.bench.hashing import benchmark, ours  # noqa: PLC0415
+
     try:
         if arguments.plot is not None:
             require_matplotlib()
-        outcome = run_benchmark(
+        outcome = benchmark.run_benchmark(
             devices=require_devices(arguments.devices or present_devices()),
             sizes=arguments.sizes,
             batches=_BATCHES,
@@ -59,7 +58,12 @@ def main(arguments: argparse.Namespace) -> int:
             effort=Effort(budget_seconds=arguments.budget),
             console=Console(stderr=True),
         )
-        _publish(outcome, arguments)
+        publish(
+            outcome,
+            json_path=arguments.json,
+            plot_path=arguments.plot,
+            picture=Picture(benchmark.SINGLE, "Hashing one storage", ours.NAME),
+        )
     except (BenchError, OSError) as error:
         sys.stderr.write(f"hash: {error}\n")
         return 1
@@ -67,26 +71,6 @@ def main(arguments: argparse.Namespace) -> int:
         sys.stderr.write("hash: interrupted\n")
         return 130
     return 0
-
-
-def _publish(outcome: Outcome, arguments: argparse.Namespace) -> None:
-    console = Console()
-    if not console.is_terminal:
-        # Tables of a log are as wide as they need.
-        console = Console(width=200)
-    print_report(console, outcome)
-    if arguments.json is not None:
-        write_json(arguments.json, outcome)
-    if arguments.plot is not None:
-        single = next((each for each in outcome.sections if each.title == SINGLE), None)
-        if single is not None:
-            write_plot(
-                arguments.plot,
-                single,
-                title="Hashing one storage",
-                subtitle=outcome.environment.describe(),
-                ours=NAME,
-            )
 
 
 def _sizes(text: str) -> list[int]:

@@ -84,13 +84,10 @@ class _Entry(Generic[Work]):
     def warm_up(self, work: Work) -> None:
         with self._problems_noted():
             self._trial = self._contestant.prepare(work)
-            start = self._clock()
             result = self._trial.call()
             self._trial.synchronize()
-            lasted = self._clock() - start
             self._trial.check(result)
-            if lasted < self._effort.budget_seconds:
-                self._calibrate()
+            self._calibrate()
 
     def take_part(self) -> None:
         if self._problem is not None:
@@ -122,6 +119,9 @@ class _Entry(Generic[Work]):
             # Twice, as the first calls may be slow; at most tenfold, as the clock may be coarse.
             factor = least / seconds if seconds > 0 else 10.0
             self._calls *= max(2, min(10, int(factor) + 1))
+        if seconds > self._effort.budget_seconds:
+            # It is timed once, and this was it.
+            self._seconds.append(seconds)
 
     def _sample(self) -> float:
         call, synchronize, clock = self._trial.call, self._trial.synchronize, self._clock

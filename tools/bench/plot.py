@@ -1,9 +1,10 @@
 """The outcome of a benchmark as a picture: throughput over size, a panel for each device."""
 
+import itertools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torchstash.tools.bench.errors import UnavailableError
 from torchstash.tools.bench.outcome import Section
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _OURS = "#D55E00"
 _COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F", "#8C6D31", "#5B3FA0")
 _MARKERS = "osD^vPX*"
-_CEILING_DASHES = ("--", (0, (1, 1)), "-.")
+_CEILING_DASHES = ("--", (0, (1, 1)), "-.", (0, (6, 2)))
 _PANEL_INCHES = (9.5, 5.4)
 
 
@@ -57,11 +58,12 @@ def write_plot(path: Path, section: Section, *, title: str, subtitle: str, ours:
     devices = list(dict.fromkeys(device for device, _ in lines)) or ["cpu"]
     width, height = _PANEL_INCHES
     figure = Figure(figsize=(width, height * len(devices)), layout="constrained", dpi=150)
-    panels = figure.subplots(len(devices), sharex=True, squeeze=False)[:, 0]
+    panels = figure.subplots(len(devices), sharex=True, sharey=True, squeeze=False)[:, 0]
     sizes = sorted({result.case.size_bytes for line in lines.values() for result in line})
+    styles = _styles(lines, ours)
     for device, panel in zip(devices, panels, strict=True):
         of_device = {name: line for (at, name), line in lines.items() if at == device}
-        _draw(panel, of_device, ours)
+        _draw(panel, of_device, styles)
         _label_axes(panel, sizes)
         panel.set_title(device, loc="left", fontsize=10, fontweight="bold")
     figure.suptitle(title, fontsize=13, fontweight="bold")
@@ -81,36 +83,34 @@ def _lines(results: Sequence[Result]) -> dict[tuple[str, str], list[Result]]:
     return lines
 
 
-def _draw(panel: "Axes", lines: dict[str, list[Result]], ours: str) -> None:
-    # The legend lists lines from the top to the bottom of their right ends.
-    ordered = sorted(lines.items(), key=lambda line: -_speed(line[1][-1]))
-    competitors = 0
-    ceilings = 0
-    for name, line in ordered:
-        sizes = [result.case.size_bytes for result in line]
-        speeds = [_speed(result) for result in line]
+def _styles(lines: dict[tuple[str, str], list[Result]], ours: str) -> dict[str, dict[str, Any]]:
+    """How to draw each contestant: the same on every device."""
+    styles: dict[str, dict[str, Any]] = {}
+    competitors, ceilings = itertools.count(), itertools.count()
+    for (_, name), line in lines.items():
+        if name in styles:
+            continue
         if line[0].is_ceiling:
-            dashes = _CEILING_DASHES[ceilings % len(_CEILING_DASHES)]
-            panel.plot(sizes, speeds, color="black", linestyle=dashes, linewidth=1.3, label=name)
-            ceilings += 1
+            dashes = _CEILING_DASHES[next(ceilings) % len(_CEILING_DASHES)]
+            styles[name] = {"color": "black", "linestyle": dashes, "linewidth": 1.3}
         elif name == ours:
-            panel.plot(
-                sizes,
-                speeds,
-                color=_OURS,
-                marker="o",
-                linewidth=3,
-                label=name,
-                markersize=7,
-                zorder=5,
-            )
+            styles[name] = {"color": _OURS, "marker": "o", "linewidth": 3, "zorder": 5}
         else:
-            colour = _COLOURS[competitors % len(_COLOURS)]
-            marker = _MARKERS[competitors % len(_MARKERS)]
-            panel.plot(
-                sizes, speeds, color=colour, marker=marker, linewidth=1.5, label=name, markersize=5
-            )
-            competitors += 1
+            i = next(competitors)
+            styles[name] = {
+                "color": _COLOURS[i % len(_COLOURS)],
+                "linewidth": 1.5,
+                "marker": _MARKERS[i % len(_MARKERS)],
+                "markersize": 5,
+            }
+    return styles
+
+
+def _draw(panel: "Axes", lines: dict[str, list[Result]], styles: dict[str, dict[str, Any]]) -> None:
+    # The legend lists lines from the top to the bottom of their right ends.
+    for name, line in sorted(lines.items(), key=lambda line: -_speed(line[1][-1])):
+        sizes = [result.case.size_bytes for result in line]
+        panel.plot(sizes, [_speed(result) for result in line], label=name, **styles[name])
     if lines:
         panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
 

@@ -1,6 +1,7 @@
 """Rounds, budgets, medians and faults, on a clock that the test turns."""
 
 import gc
+import itertools
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -89,6 +90,17 @@ def test_one_beyond_the_budget_is_warmed_up_and_timed_once(clock: FakeClock) -> 
         effort=Effort(rounds=5, budget_seconds=2.0),
     )
     assert result.seconds == (20.0,)
+
+
+def test_a_slow_first_call_says_nothing_of_the_next(clock: FakeClock) -> None:
+    durations = itertools.chain([30.0], itertools.repeat(0.5))
+    [result] = _measure(
+        clock,
+        _named("a", lambda: clock.spend(next(durations))),
+        effort=Effort(rounds=5, budget_seconds=10.0, sample_seconds=1.0),
+    )
+    assert result.calls_per_sample > 1
+    assert result.seconds == (0.5,) * 5
 
 
 def test_an_accelerator_is_waited_for_on_both_sides(clock: FakeClock) -> None:

@@ -76,6 +76,9 @@ def _against_peers(by_place: _ByPlace, device: str) -> Iterator[Figure]:
         return
     largest = max(own, key=lambda result: result.case.size_bytes)
     size = largest.case.size_bytes
+    if device != "cpu" and (speed := largest.gigabytes_per_second) is not None:
+        fast = 800 if (device, size) == ("cuda", _GIB) else None
+        yield Figure(f"{device}: ours, {format_size(size)}", speed, "GB/s", at_least=fast)
     for peer in _PEERS:
         ratio = _ratio(by_place.get((device, peer, largest.case.name)), largest)
         if ratio is not None:
