@@ -7,6 +7,7 @@ from pathlib import Path
 from absl.flags import argparse_flags
 
 from torchstash.tools.bench.measure import Effort
+from torchstash.tools.bench.sizes import parse_size
 
 _EPILOG = "What the rows mean and how to read them: tools/bench/README.md."
 
@@ -17,15 +18,9 @@ def bench_parser(benchmark: str, description: str) -> argparse.ArgumentParser:
         prog=benchmark, description=description, epilog=_EPILOG
     )
     parser.add_argument(
-        "--devices",
-        metavar="NAME,...",
-        type=_names,
-        help="cpu, cuda, xpu, mps; one that is absent is an error (default: all that are present)",
-    )
-    parser.add_argument(
         "--only",
         metavar="TEXT,...",
-        type=_names,
+        type=parse_names,
         help="run only contestants whose names contain one of these texts, in either case",
     )
     parser.add_argument(
@@ -46,7 +41,21 @@ def bench_parser(benchmark: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _names(text: str) -> list[str]:
+def parse_sizes(text: str) -> list[int]:
+    """Bytes of each size in a list with commas, the smallest first.
+
+    Raises:
+        argparse.ArgumentTypeError: One is no size.
+    """
+    return sorted({parse_size(size) for size in text.split(",")})
+
+
+def parse_names(text: str) -> list[str]:
+    """The names in a list with commas.
+
+    Raises:
+        argparse.ArgumentTypeError: There is none.
+    """
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise argparse.ArgumentTypeError("names nothing")

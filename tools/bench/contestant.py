@@ -25,6 +25,8 @@ class Trial:
     check: Callable[[object], None] = _accept
     # Waits for what `call` left running on an accelerator.
     synchronize: Callable[[], None] = _nothing
+    # Gives back what the preparation took.
+    close: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True)

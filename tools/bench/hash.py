@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from absl import app
 from rich.console import Console
 
-from torchstash.tools.bench.arguments import bench_parser
+from torchstash.tools.bench.arguments import bench_parser, parse_names, parse_sizes
 from torchstash.tools.bench.errors import BenchError
 from torchstash.tools.bench.measure import Effort
 from torchstash.tools.bench.plot import require_matplotlib
 from torchstash.tools.bench.publish import Picture, publish
-from torchstash.tools.bench.sizes import parse_size
 
 _DESCRIPTION = (
     "Measures how fast storages are hashed: torchstash on each device, libraries, PyTorch's own"
@@ -32,9 +31,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line, `argv[0]` the program. Exits with status 2 where it makes no sense."""
     parser = bench_parser("hash", _DESCRIPTION)
     parser.add_argument(
+        "--devices",
+        metavar="NAME,...",
+        type=parse_names,
+        help="cpu, cuda, xpu, mps; one that is absent is an error (default: all that are present)",
+    )
+    parser.add_argument(
         "--sizes",
         metavar="SIZE,...",
-        type=_sizes,
+        type=parse_sizes,
         default=_SIZES,
         help="of the storages that are hashed alone (default: %(default)s)",
     )
@@ -71,10 +76,6 @@ def main(arguments: argparse.Namespace) -> int:
         sys.stderr.write("hash: interrupted\n")
         return 130
     return 0
-
-
-def _sizes(text: str) -> list[int]:
-    return sorted({parse_size(size) for size in text.split(",")})
 
 
 if __name__ == "__main__":

@@ -56,13 +56,17 @@ def measure(
         clock: Seconds since any moment.
     """
     entries = [_Entry(contestant, effort, clock) for contestant in contestants]
-    for entry in entries:
-        entry.warm_up(work)
-    with _no_garbage_collection():
-        for _ in range(effort.rounds):
-            for entry in entries:
-                entry.take_part()
-                advance(1)
+    try:
+        for entry in entries:
+            entry.warm_up(work)
+        with _no_garbage_collection():
+            for _ in range(effort.rounds):
+                for entry in entries:
+                    entry.take_part()
+                    advance(1)
+    finally:
+        for entry in entries:
+            entry.close()
     return [entry.result(case) for entry in entries]
 
 
@@ -97,6 +101,10 @@ class _Entry(Generic[Work]):
             return
         with self._problems_noted():
             self._seconds.append(self._sample())
+
+    def close(self) -> None:
+        with self._problems_noted():
+            self._trial.close()
 
     def result(self, case: Case) -> Result:
         return Result(

@@ -15,6 +15,8 @@ class Section:
     # What one operation of a case is: "call", "storage", "key".
     operation: str
     results: Sequence[Result]
+    # Whether bytes per second say anything: not of a call that moves none.
+    has_throughput: bool = True
 
 
 @dataclass(frozen=True)

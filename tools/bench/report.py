@@ -17,14 +17,16 @@ def print_report(console: Console, outcome: Outcome) -> None:
     _say(console, outcome.environment.describe())
     for section in outcome.sections:
         problems = _problems(section)
-        for quantity, unit in (
-            (_gigabytes_per_second, "GB/s"),
-            (_microseconds, f"us per {section.operation}"),
-        ):
-            console.print(_table(section, f"{section.title}: {unit}", quantity, problems))
+        quantities: list[tuple[_Quantity, str]] = [(_microseconds, f"us per {section.operation}")]
+        if section.has_throughput:
+            quantities.insert(0, (_gigabytes_per_second, "GB/s"))
+        for quantity, unit in quantities:
+            _say(console, f"\n{section.title}: {unit}", style="bold")
+            console.print(_table(section, quantity, problems))
         for i, (problem, names) in enumerate(problems.items()):
             _say(console, f"[{i + 1}] {', '.join(names)}: {problem}")
     if outcome.figures:
+        _say(console, "\nFigures", style="bold")
         console.print(_figures(outcome.figures))
 
 
@@ -46,8 +48,9 @@ def _microseconds(result: Result) -> float | None:
     return result.microseconds_per_operation
 
 
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)
+def _say(console: Console, text: str, style: str | None = None) -> None:
+    soft_wrap = not console.is_terminal
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=soft_wrap)
 
 
 def _problems(section: Section) -> dict[str, list[str]]:
@@ -61,15 +64,13 @@ def _problems(section: Section) -> dict[str, list[str]]:
     return problems
 
 
-def _table(
-    section: Section, title: str, quantity: _Quantity, problems: dict[str, list[str]]
-) -> Table:
+def _table(section: Section, quantity: _Quantity, problems: dict[str, list[str]]) -> Table:
     cases = list(dict.fromkeys(result.case.name for result in section.results))
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for result in section.results:
         cells = rows.setdefault((result.device, result.contestant), {})
         cells[result.case.name] = _cell(result, quantity, problems)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("device")
     table.add_column("contestant")
     for case in cases:
@@ -87,7 +88,7 @@ def _cell(result: Result, quantity: _Quantity, problems: dict[str, list[str]]) -
 
 
 def _figures(figures: Sequence[Figure]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Figures", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("figure", "measured", "goal", ""):
         table.add_column(name, justify="right" if name in ("measured", "goal") else "left")
     for figure in figures:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torchstash
 
-_BENCHMARKS = ("hash",)
+_BENCHMARKS = ("cache", "hash")
 
 
 def main() -> None:

@@ -7,13 +7,12 @@ from torchstash.tools.bench.arguments import bench_parser
 
 def test_what_is_not_asked_for_has_its_default() -> None:
     arguments = bench_parser("hash", "").parse_args([])
-    assert arguments.devices is arguments.only is arguments.json is arguments.plot is None
+    assert arguments.only is arguments.json is arguments.plot is None
     assert arguments.budget == 2.0
 
 
 def test_lists_are_split_at_commas() -> None:
-    arguments = bench_parser("hash", "").parse_args(["--devices=cpu, cuda", "--only=blake3,SHA"])
-    assert arguments.devices == ["cpu", "cuda"]
+    arguments = bench_parser("hash", "").parse_args(["--only=blake3, SHA"])
     assert arguments.only == ["blake3", "SHA"]
 
 
@@ -30,7 +29,7 @@ def test_a_relative_path_is_where_the_user_stands_under_bazel_run(
         ("--budget=0", "no time"),
         ("--budget=x", "no time"),
         ("--budget=nan", "no time"),
-        ("--devices=,", "names nothing"),
+        ("--only=,", "names nothing"),
         ("--json=absent/x.json", "absent; make it first"),
     ],
 )

@@ -46,6 +46,7 @@ def test_results_pass_the_check_and_others_do_not(
     changed[-1] = 0
     with pytest.raises(WrongResultError):
         trial.check(trial.call())
+    trial.close()
 
 
 def test_storages_differ_and_are_the_same_in_each_run() -> None:

@@ -194,6 +194,22 @@ def test_an_interrupted_benchmark_ends(clock: FakeClock) -> None:
     assert gc.isenabled()
 
 
+def test_what_was_prepared_is_closed_whatever_happens(clock: FakeClock) -> None:
+    closed: list[str] = []
+
+    def contestant(name: str, call: Callable[[], object]) -> Contestant[None]:
+        return Contestant(name, "cpu", lambda _: Trial(call, close=lambda: closed.append(name)))
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    good = contestant("good", lambda: clock.spend(1.0))
+    failing = contestant("failing", _fail([MemoryError()], clock))
+    with pytest.raises(KeyboardInterrupt):
+        _measure(clock, good, failing, contestant("interrupted", interrupted))
+    assert closed == ["good", "failing", "interrupted"]
+
+
 def test_results_are_checked_once_and_before_they_are_timed(clock: FakeClock) -> None:
     events: list[str] = []
 

@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from torchstash.tools.bench.contestant import Contestant
-from torchstash.tools.bench.errors import UsageError
 from torchstash.tools.bench.hashing import accelerator_memory, libraries, memory_read, ours
 from torchstash.tools.bench.hashing import torch_peers as torch_own
 from torchstash.tools.bench.hashing.figures import figures
 from torchstash.tools.bench.hashing.storages import Storages
+from torchstash.tools.bench.heats import Heat, run_heats
 from torchstash.tools.bench.machine import find_environment
-from torchstash.tools.bench.measure import Effort, measure
+from torchstash.tools.bench.measure import Effort
 from torchstash.tools.bench.outcome import Outcome, Section
-from torchstash.tools.bench.progress import bench_progress
-from torchstash.tools.bench.result import Case, Result
+from torchstash.tools.bench.result import Case
 from torchstash.tools.bench.sizes import format_size
 
 SINGLE = "One storage"
@@ -46,37 +45,30 @@ def run_benchmark(
         UsageError: Nobody is called anything like `only`.
     """
     environment = find_environment(devices, _PACKAGES)
-    singles, groups = _chosen(_single(devices), only), _chosen(_batch(devices), only)
-    if not singles and not groups:
-        names = dict.fromkeys(each.name for each in [*_single(devices), *_batch(devices)])
-        raise UsageError(f"no contestant is called like {only}; there are: {'; '.join(names)}")
-    samples = effort.rounds * (len(sizes) * len(singles) + len(batches) * len(groups))
+    singles, groups = _single(devices), _batch(devices)
     heats = [
-        *((SINGLE, singles, 1, size) for size in sizes),
-        *((BATCH, groups, count, size) for count, size in batches),
+        *(_heat(SINGLE, singles, 1, size) for size in sizes),
+        *(_heat(BATCH, groups, count, size) for count, size in batches),
     ]
-    results: dict[str, list[Result]] = {SINGLE: [], BATCH: []}
-    with bench_progress(console, samples) as progress:
-        for title, contestants, count, size in heats:
-            case = _case(count, size)
-            advance = progress.case(case.name)
-            work = Storages(count, size)
-            results[title] += measure(case, contestants, work, effort, advance=advance)
+    results = run_heats(heats, only=only, effort=effort, console=console)
     return Outcome(
         benchmark="hash",
         environment=environment,
         sections=[
             Section(title, operation, results[title])
             for title, operation in ((SINGLE, "call"), (BATCH, "storage"))
-            if results[title]
+            if title in results
         ],
-        figures=figures([*results[SINGLE], *results[BATCH]]),
+        figures=figures([result for section in results.values() for result in section]),
     )
 
 
-def _case(count: int, size: int) -> Case:
+def _heat(
+    section: str, contestants: Sequence[Contestant[Storages]], count: int, size_bytes: int
+) -> Heat[Storages]:
     prefix = "" if count == 1 else f"{count} x "
-    return Case(prefix + format_size(size), count * size, operations=count)
+    case = Case(prefix + format_size(size_bytes), count * size_bytes, operations=count)
+    return Heat(section, case, contestants, lambda: Storages(count, size_bytes))
 
 
 def _single(devices: Sequence[str]) -> list[Contestant[Storages]]:
@@ -99,13 +91,3 @@ def _batch(devices: Sequence[str]) -> list[Contestant[Storages]]:
         if device == "cpu":
             contestants.append(libraries.blake3_one_by_one())
     return contestants
-
-
-def _chosen(
-    contestants: Sequence[Contestant[Storages]], only: Sequence[str]
-) -> list[Contestant[Storages]]:
-    return [
-        contestant
-        for contestant in contestants
-        if not only or any(text.lower() in contestant.name.lower() for text in only)
-    ]

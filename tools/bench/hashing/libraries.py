@@ -6,9 +6,9 @@ from typing import Protocol
 
 from blake3 import blake3
 
+from torchstash.tools.bench.checks import equal_to
 from torchstash.tools.bench.contestant import Contestant, Trial
 from torchstash.tools.bench.errors import UnavailableError
-from torchstash.tools.bench.hashing.checks import equal_to
 from torchstash.tools.bench.hashing.storages import Storages
 
 BLAKE3_ONE_THREAD = "blake3 library, 1 thread"

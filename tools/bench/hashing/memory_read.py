@@ -9,8 +9,8 @@ all threads are as many as pay.
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
 
+from torchstash.tools.bench.checks import equal_to
 from torchstash.tools.bench.contestant import Contestant, Trial
-from torchstash.tools.bench.hashing.checks import equal_to
 from torchstash.tools.bench.hashing.storages import Storages
 from torchstash.tools.bench.machine import usable_cores
 
@@ -46,10 +46,11 @@ def _all_threads(storages: Storages) -> Trial:
     addresses = [part.data_ptr() for part in parts]
     absent = [_ABSENT_BYTE for _ in parts]
     sizes = [part.numel() for part in parts]
-    # Its threads end when the trial is forgotten.
     pool = ThreadPoolExecutor(len(parts))
     return Trial(
-        lambda: list(pool.map(search, addresses, absent, sizes)), equal_to([None for _ in parts])
+        lambda: list(pool.map(search, addresses, absent, sizes)),
+        equal_to([None for _ in parts]),
+        close=pool.shutdown,
     )
 
 

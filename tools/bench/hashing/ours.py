@@ -2,9 +2,9 @@
 
 from torchstash import content_store
 from torchstash.content_store import hash_storage
+from torchstash.tools.bench.checks import equal_to
 from torchstash.tools.bench.contestant import Contestant, Trial
 from torchstash.tools.bench.devices import synchronize
-from torchstash.tools.bench.hashing.checks import equal_to
 from torchstash.tools.bench.hashing.storages import Storages
 
 NAME = "torchstash"

@@ -7,10 +7,10 @@ import operator
 import torch
 from torch.utils import _content_store
 
+from torchstash.tools.bench.checks import equal_to
 from torchstash.tools.bench.contestant import Contestant, Trial
 from torchstash.tools.bench.devices import synchronize
 from torchstash.tools.bench.errors import UnavailableError, WrongResultError
-from torchstash.tools.bench.hashing.checks import equal_to
 from torchstash.tools.bench.hashing.storages import Storages
 
 HASH_TENSOR = "torch.hash_tensor"
