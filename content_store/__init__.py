@@ -18,12 +18,13 @@ from torchstash.content_store.errors import (
     MissingTensorError,
     NotInStoreError,
     StoreUnavailableError,
+    StreamCaptureError,
     UnsupportedDtypeError,
     UnsupportedError,
     UnsupportedStorageError,
     UnsupportedTensorError,
 )
-from torchstash.content_store.hashing import hash_storage
+from torchstash.content_store.hashing import hash_storage, hash_storages
 from torchstash.content_store.reader import ContentStoreReader
 from torchstash.content_store.writer import ContentStoreWriter
 
@@ -42,9 +43,11 @@ __all__ = [
     "MissingTensorError",
     "NotInStoreError",
     "StoreUnavailableError",
+    "StreamCaptureError",
     "UnsupportedDtypeError",
     "UnsupportedError",
     "UnsupportedStorageError",
     "UnsupportedTensorError",
     "hash_storage",
+    "hash_storages",
 ]
