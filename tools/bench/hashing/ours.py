@@ -1,7 +1,6 @@
 """torchstash's own hashing: one storage, and many."""
 
-from torchstash import content_store
-from torchstash.content_store import hash_storage
+from torchstash.content_store import hash_storage, hash_storages
 from torchstash.tools.bench.checks import equal_to
 from torchstash.tools.bench.contestant import Contestant, Trial
 from torchstash.tools.bench.devices import synchronize
@@ -10,11 +9,6 @@ from torchstash.tools.bench.hashing.storages import Storages
 NAME = "torchstash"
 BATCH = "torchstash, hash_storages"
 ONE_BY_ONE = "torchstash, one by one"
-
-# Until the batch function is there, the batch is a loop.
-_hash_storages = getattr(
-    content_store, "hash_storages", lambda storages: [hash_storage(each) for each in storages]
-)
 
 
 def single(device: str) -> Contestant[Storages]:
@@ -37,7 +31,7 @@ def batch(device: str) -> Contestant[Storages]:
     def prepare(storages: Storages) -> Trial:
         all_of_them = storages.on(device)
         return Trial(
-            lambda: list(_hash_storages(all_of_them)),
+            lambda: hash_storages(all_of_them),
             equal_to(storages.digests),
             lambda: synchronize(device),
         )
