@@ -6,7 +6,7 @@ import changed.
 """
 
 from torchstash.cache.backend import RemoteCacheBackend
-from torchstash.cache.capabilities import Closable, Containing, Deletable, Listable
+from torchstash.cache.capabilities import Closable, Containing, Deletable, Listable, ManyAtOnce
 from torchstash.cache.counters import CacheCount, CacheCounters, cache_counters
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob, DiskBackend, DiskStats, Put, SweepReport
@@ -18,8 +18,14 @@ from torchstash.cache.errors import (
     BackendForkedError,
     BackendFormatError,
     BackendFullError,
+    BackendLibraryError,
     BackendMissingError,
+    BackendProtocolError,
     BackendReadOnlyError,
+    BackendRefusedError,
+    BackendSettingsError,
+    BackendTimeoutError,
+    BackendUnreachableError,
     CacheError,
     CorruptEntryError,
     DecodeError,
@@ -51,8 +57,14 @@ __all__ = [
     "BackendForkedError",
     "BackendFormatError",
     "BackendFullError",
+    "BackendLibraryError",
     "BackendMissingError",
+    "BackendProtocolError",
     "BackendReadOnlyError",
+    "BackendRefusedError",
+    "BackendSettingsError",
+    "BackendTimeoutError",
+    "BackendUnreachableError",
     "Blob",
     "CacheCount",
     "CacheCounters",
@@ -71,6 +83,7 @@ __all__ = [
     "InvalidKeyError",
     "JsonDataTy",
     "Listable",
+    "ManyAtOnce",
     "MemoryBackend",
     "MemorySink",
     "Put",

@@ -4,7 +4,7 @@ A backend says what it can do by deriving from these; callers ask with `isinstan
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -53,3 +53,15 @@ class Closable(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class ManyAtOnce(ABC):
+    """Several values cost little more than one."""
+
+    @abstractmethod
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """The values of those `keys` that have one."""
+
+    @abstractmethod
+    def put_many(self, values: Mapping[str, bytes]) -> None:
+        """Keep every value under its key. After an error any of them may be kept."""
