@@ -6,7 +6,14 @@ import changed.
 """
 
 from torchstash.cache.backend import RemoteCacheBackend
-from torchstash.cache.capabilities import Closable, Containing, Deletable, Listable, ManyAtOnce
+from torchstash.cache.capabilities import (
+    Closable,
+    Containing,
+    Deletable,
+    Listable,
+    ManyAtOnce,
+    PutIfAbsent,
+)
 from torchstash.cache.counters import CacheCount, CacheCounters, cache_counters
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob, DiskBackend, DiskStats, Put, SweepReport
@@ -87,6 +94,7 @@ __all__ = [
     "MemoryBackend",
     "MemorySink",
     "Put",
+    "PutIfAbsent",
     "RemoteCache",
     "RemoteCacheBackend",
     "RemoteCacheJsonSerde",

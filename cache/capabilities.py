@@ -65,3 +65,11 @@ class ManyAtOnce(ABC):
     @abstractmethod
     def put_many(self, values: Mapping[str, bytes]) -> None:
         """Keep every value under its key. After an error any of them may be kept."""
+
+
+class PutIfAbsent(ABC):
+    """An entry can be made by one of many that try at once: what a lease is made of."""
+
+    @abstractmethod
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Keep `data` under `key` if there is no entry. False: there was one, which stays."""

@@ -13,7 +13,14 @@ from typing_extensions import Buffer, override
 
 from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.buffers import flat_view
-from torchstash.cache.capabilities import Closable, Containing, Deletable, Listable, ManyAtOnce
+from torchstash.cache.capabilities import (
+    Closable,
+    Containing,
+    Deletable,
+    Listable,
+    ManyAtOnce,
+    PutIfAbsent,
+)
 from torchstash.cache.counters import cache_counters
 from torchstash.cache.errors import BackendClosedError, BackendProtocolError
 from torchstash.cache.keys import encode_key
@@ -30,7 +37,7 @@ _BATCH_BYTES = 4 << 20
 
 
 class RedisBackend(
-    RemoteCacheBackend[bytes], Closable, Containing, Deletable, Listable, ManyAtOnce
+    RemoteCacheBackend[bytes], Closable, Containing, Deletable, Listable, ManyAtOnce, PutIfAbsent
 ):
     """Values by key on a Redis (from 4.0) or Valkey server, or on a cluster of them.
 
@@ -119,6 +126,12 @@ class RedisBackend(
     def _put(self, key: str, data: Buffer) -> None:
         raw_key = self._prefix + encode_key(key)
         self._servers.run(b"SET", raw_key, flat_view(data), *self._expiry)
+
+    @override
+    def put_if_absent(self, key: str, data: Buffer) -> bool:
+        raw_key = self._prefix + encode_key(key)
+        reply = self._servers.run(b"SET", raw_key, flat_view(data), *self._expiry, b"NX")
+        return reply is not None
 
     @override
     def contains(self, key: str) -> bool:

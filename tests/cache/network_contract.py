@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import pytest
 
@@ -40,7 +40,13 @@ class Connect(Protocol):
 
 
 class NetworkContract:
-    """Derive from it, and give the fixtures `server`, running, and `connect`."""
+    """Derive from it, and give the fixtures `server`, running, and `connect`.
+
+    Attributes:
+        forks: Whether a child may use what its parent has used.
+    """
+
+    forks: ClassVar[bool] = True
 
     @pytest.fixture
     def server(self) -> LocalServer:
@@ -150,6 +156,8 @@ class NetworkContract:
     def test_a_child_uses_what_its_parent_opened(
         self, server: LocalServer, connect: Connect
     ) -> None:
+        if not self.forks:
+            pytest.skip("this engine does not cross a fork")
         backend = connect(server.port)
         backend.put("parent", b"before")
 
@@ -165,6 +173,8 @@ class NetworkContract:
         assert backend.get("child/19") == content(1000, 19)
 
     def test_forks_while_threads_work(self, server: LocalServer, connect: Connect) -> None:
+        if not self.forks:
+            pytest.skip("this engine does not cross a fork")
         backend = connect(server.port)
         stop = threading.Event()
         failures: list[BaseException] = []

@@ -168,6 +168,13 @@ class TestManyAtOnce:
         assert narrow.get("a2") == b"3"
 
 
+class TestPutIfAbsent:
+    def test_the_first_one_stays(self, backend: RedisBackend) -> None:
+        assert backend.put_if_absent("key", b"first")
+        assert not backend.put_if_absent("key", b"second")
+        assert backend.get("key") == b"first"
+
+
 class TestRefusals:
     @pytest.fixture
     def guarded(self, tmp_path: Path) -> Iterator[ValkeyServer]:
