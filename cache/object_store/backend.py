@@ -25,16 +25,16 @@ from torchstash.cache.errors import (
     BackendClosedError,
     BackendLibraryError,
 )
-from torchstash.cache.keys import encode_key
-from torchstash.cache.network import Timeouts
-from torchstash.cache.object_store.object_names import (
+from torchstash.cache.flat_names import (
     KEY_ATTRIBUTE,
     encoded_key,
+    flat_name,
     is_named_by_digest,
     key_of_metadata,
     key_of_name,
-    object_name,
 )
+from torchstash.cache.keys import encode_key
+from torchstash.cache.network import Timeouts
 
 if TYPE_CHECKING:
     from torchstash.cache.object_store.operations import Operations
@@ -107,29 +107,29 @@ class ObjectStoreBackend(
 
     @override
     def _get(self, key: str) -> bytes | None:
-        return self._operations.get(object_name(key))
+        return self._operations.get(flat_name(key))
 
     @override
     def _put(self, key: str, data: Buffer) -> None:
-        name = object_name(key)
+        name = flat_name(key)
         self._operations.put(name, flat_view(data), _attributes(name, key))
 
     @override
     def put_if_absent(self, key: str, data: Buffer) -> bool:
         """As the interface says, where the server honours `If-None-Match`; most do."""
-        name = object_name(key)
+        name = flat_name(key)
         return self._operations.put(name, flat_view(data), _attributes(name, key), only_new=True)
 
     @override
     def contains(self, key: str) -> bool:
-        return self._operations.attributes(object_name(key)) is not None
+        return self._operations.attributes(flat_name(key)) is not None
 
     @override
     def delete(self, key: str) -> bool:
         # Stores do not tell whether there was one.
         if not self.contains(key):
             return False
-        self._operations.delete(object_name(key))
+        self._operations.delete(flat_name(key))
         return True
 
     @override

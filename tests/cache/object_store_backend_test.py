@@ -15,16 +15,16 @@ from torchstash.cache import (
     BackendRefusedError,
     BackendSettingsError,
 )
-from torchstash.cache.network import Timeouts
-from torchstash.cache.object_store import ObjectStoreBackend
-from torchstash.cache.object_store.object_names import (
+from torchstash.cache.flat_names import (
     KEY_ATTRIBUTE,
     decoded_key,
     encoded_key,
+    flat_name,
     key_of_metadata,
     key_of_name,
-    object_name,
 )
+from torchstash.cache.network import Timeouts
+from torchstash.cache.object_store import ObjectStoreBackend
 from torchstash.tests.cache.backend_contract import KEYS, BackendContract, content
 from torchstash.tests.cache.child_process import run_in_child, run_python
 from torchstash.tests.cache.network_contract import PATIENT, Connect, NetworkContract
@@ -233,7 +233,7 @@ print(backend.get("child"))
 class TestNames:
     @pytest.mark.parametrize("key", [*KEYS, "\u6f22" * 341, "!", "!41", "a" * 198, "a" * 199])
     def test_are_short_plain_and_tell_the_key(self, key: str) -> None:
-        name = object_name(key)
+        name = flat_name(key)
         assert len(name) <= 200
         assert set(name) <= set(
             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!"
@@ -244,7 +244,7 @@ class TestNames:
             assert key_of_metadata(name, {KEY_ATTRIBUTE: encoded_key(key)}) == key
 
     def test_differ(self) -> None:
-        assert len({object_name(key) for key in KEYS}) == len(KEYS)
+        assert len({flat_name(key) for key in KEYS}) == len(KEYS)
 
     @pytest.mark.parametrize("encoded", ["a/b", "!", "!4", "!zz", "!ff", "!FF", "%41", "a b"])
     def test_what_is_no_encoded_key(self, encoded: str) -> None:
@@ -253,4 +253,4 @@ class TestNames:
     @pytest.mark.parametrize("attributes", [{}, {KEY_ATTRIBUTE: "a"}, {KEY_ATTRIBUTE: "!"}])
     def test_metadata_that_tell_no_key(self, attributes: dict[str, str]) -> None:
         with pytest.raises(BackendFormatError, match=KEY_ATTRIBUTE):
-            key_of_metadata(object_name("x" * 500), attributes)
+            key_of_metadata(flat_name("x" * 500), attributes)

@@ -1,4 +1,4 @@
-"""SeaweedFS, from its wheel: an S3 server that checks signatures and conditions."""
+"""SeaweedFS, from its wheel: an S3 server that checks signatures and conditions, and a filer."""
 
 import http.client
 import json
@@ -18,11 +18,13 @@ _PARTS = ("master", "volume", "filer")
 
 
 class SeaweedServer(LocalServer):
-    """Its first put to a bucket makes the bucket."""
+    """Its first put to a bucket makes the bucket. Its filer is a web server without passwords."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._ports = [f"-{part}.port={free_port()}" for part in _PARTS]
+        ports = {part: free_port() for part in _PARTS}
+        self.filer_port = ports["filer"]
+        self._ports = [f"-{part}.port={port}" for part, port in ports.items()]
         self._ports += [f"-{part}.port.grpc={free_port()}" for part in (*_PARTS, "s3")]
 
     @override
@@ -57,10 +59,7 @@ class SeaweedServer(LocalServer):
         return super().is_ready() and self._has_room()
 
     def _has_room(self) -> bool:
-        filer = next(port for port in self._ports if port.startswith("-filer.port="))
-        connection = http.client.HTTPConnection(
-            "127.0.0.1", int(filer.partition("=")[2]), timeout=5
-        )
+        connection = http.client.HTTPConnection(self.host, self.filer_port, timeout=5)
         try:
             connection.request("PUT", "/ready", b"x", {"Content-Type": "text/plain"})
             return connection.getresponse().status < 300

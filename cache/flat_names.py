@@ -1,4 +1,4 @@
-"""Keys as names of objects that every store and gateway takes.
+"""Keys as names that every object store, gateway and web server takes.
 
 Stores differ in what a name may be: S3 takes 1024 bytes, MinIO 255 between two slashes, most
 clients no empty or dot segment, and a gateway over a file system no object inside another. So a
@@ -23,7 +23,7 @@ _ESCAPED = re.compile(rb"[^A-Za-z0-9_.-]")
 _ENCODED = re.compile(r"(?:[A-Za-z0-9_.-]|![0-9A-F]{2})*")
 
 
-def object_name(key: str) -> str:
+def flat_name(key: str) -> str:
     """The name of the object of `key`.
 
     Raises:
@@ -69,7 +69,7 @@ def key_of_metadata(name: str, attributes: dict[str, str]) -> str:
     """
     encoded = attributes.get(KEY_ATTRIBUTE)
     key = None if encoded is None else decoded_key(encoded)
-    if key is None or object_name(key) != name:
+    if key is None or flat_name(key) != name:
         raise BackendFormatError(
             f"the metadata {KEY_ATTRIBUTE}={encoded!r} of the object {name!r} is not its key; "
             "was it copied without its metadata? Delete it, or give this cache a prefix of its own"
