@@ -42,6 +42,7 @@ from torchstash.cache.errors import (
 )
 from torchstash.cache.json_serde import JsonDataTy, RemoteCacheJsonSerde
 from torchstash.cache.memory_backend import MemoryBackend
+from torchstash.cache.opening import from_env, open_backend
 from torchstash.cache.passthrough_serde import RemoteCachePassthroughSerde
 from torchstash.cache.proto_serde import RemoteCacheProtoSerde
 from torchstash.cache.remote_cache import RemoteCache, Sample
@@ -107,6 +108,8 @@ __all__ = [
     "SweepReport",
     "cache_counters",
     "default_sink",
+    "from_env",
+    "open_backend",
     "read_samples",
     "sampling_to",
 ]
