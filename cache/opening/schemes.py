@@ -49,5 +49,47 @@ SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType(
             "file:///var/cache/torchstash?max_bytes=10GiB",
             is_remote=False,
         ),
+        "redis": Scheme(
+            "torchstash.cache.redis.from_url",
+            "//cache/redis",
+            "redis://user:password@host:6379/0?ttl=7d",
+            is_remote=True,
+        ),
+        "rediss": Scheme(
+            "torchstash.cache.redis.from_url",
+            "//cache/redis",
+            "rediss://user:password@host:6379/0",
+            is_remote=True,
+        ),
+        "s3": Scheme(
+            "torchstash.cache.object_store.from_url",
+            "//cache/object_store",
+            "s3://bucket/prefix?region=eu-central-1",
+            is_remote=True,
+        ),
+        "gs": Scheme(
+            "torchstash.cache.object_store.from_url",
+            "//cache/object_store",
+            "gs://bucket/prefix",
+            is_remote=True,
+        ),
+        "az": Scheme(
+            "torchstash.cache.object_store.from_url",
+            "//cache/object_store",
+            "az://container/prefix?account_name=name",
+            is_remote=True,
+        ),
+        "http": Scheme(
+            "torchstash.cache.http.from_url",
+            "//cache/http",
+            "http://host:8080/folder?layout=bazel",
+            is_remote=True,
+        ),
+        "https": Scheme(
+            "torchstash.cache.http.from_url",
+            "//cache/http",
+            "https://user:password@host/folder",
+            is_remote=True,
+        ),
     }
 )
