@@ -79,6 +79,18 @@ SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType(
             "az://container/prefix?account_name=name",
             is_remote=True,
         ),
+        "grpc": Scheme(
+            "torchstash.cache.reapi.from_url",
+            "//cache/reapi",
+            "grpc://host:8980/instance",
+            is_remote=True,
+        ),
+        "grpcs": Scheme(
+            "torchstash.cache.reapi.from_url",
+            "//cache/reapi",
+            "grpcs://host/instance",
+            is_remote=True,
+        ),
         "http": Scheme(
             "torchstash.cache.http.from_url",
             "//cache/http",

@@ -13,7 +13,7 @@ _WHEEL = next(Path("tools/wheel").absolute().glob("torchstash-*.whl"))
 _IMPORT_EVERY_PUBLIC_NAME = """
 import importlib, sys, torchstash
 for layer in (
-    "cache", "cache.http", "cache.network", "cache.object_store", "cache.redis",
+    "cache", "cache.http", "cache.network", "cache.object_store", "cache.reapi", "cache.redis",
     "cache.torch_compile", "content_store", "prims",
 ):
     module = importlib.import_module("torchstash." + layer)

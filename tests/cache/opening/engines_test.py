@@ -83,6 +83,16 @@ def test_http_in_bazels_layout(ca_file: str) -> None:
     assert backend._settings["tls"] == TlsSettings(ca_file)
 
 
+def test_bazels_remote_cache(ca_file: str) -> None:
+    found = settings("grpc://me:p%40ss@host/main/one?timeout=3s")
+    assert (found["host"], found["port"], found["instance_name"]) == ("host", 8980, "main/one")
+    assert (found["username"], found["password"], found["tls"]) == ("me", "p@ss", None)
+    assert found["timeouts"] == Timeouts(operation_seconds=3.0)
+    found = settings(f"grpcs://host?bearer_token=t&ca_file={ca_file}")
+    assert (found["port"], found["instance_name"], found["bearer_token"]) == (443, "", "t")
+    assert found["tls"] == TlsSettings(ca_file)
+
+
 def test_object_stores() -> None:
     found = settings("s3://bucket/a/b?endpoint=http://127.0.0.1:9000&skip_signature=true")
     assert found["url"] == "s3://bucket/a/b"
@@ -100,6 +110,8 @@ def test_object_stores() -> None:
         ("redis://host?ttl=7", "unit"),
         ("rediss://host?ca_file=/nonexistent/ca.pem", "TLS"),
         ("http://one,two/", "several hosts"),
+        ("grpc://one,two", "several hosts"),
+        ("grpcs://host?verify=false", "ca_file"),
         ("http://host?layout=maven", "plain, bazel"),
         ("s3://bucket:80/", "server is an option"),
         ("s3:", "names no host"),

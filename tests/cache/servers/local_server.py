@@ -1,9 +1,11 @@
 """A real server that a test runs: on loopback, on a port of its own, in a folder of its own."""
 
 import contextlib
+import os
 import random
 import socket
 import subprocess
+import sys
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -56,7 +58,13 @@ class LocalServer(ABC):
         """Start it, and wait until it is ready."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                # One that is a Python program imports what the test does.
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
             )
         deadline = time.monotonic() + _READY_SECONDS
         while not self.is_ready():
