@@ -65,3 +65,11 @@ class ManyAtOnce(ABC):
     @abstractmethod
     def put_many(self, values: Mapping[str, bytes]) -> None:
         """Keep every value under its key. After an error any of them may be kept."""
+
+
+class SelfTimed:
+    """Every operation ends in time on the backend's own account, whatever its server does.
+
+    The promise covers the whole operation, a server that drips its answer included, once a
+    connection stands; only name look-ups may take longer. A marker, without methods.
+    """
