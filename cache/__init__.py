@@ -24,6 +24,7 @@ from torchstash.cache.errors import (
     BackendReadOnlyError,
     BackendRefusedError,
     BackendSettingsError,
+    BackendSkippedError,
     BackendTimeoutError,
     BackendUnreachableError,
     CacheError,
@@ -44,9 +45,11 @@ from torchstash.cache.sinks import (
     FileSink,
     MemorySink,
     SampleSink,
+    SampleSummary,
     default_sink,
     read_samples,
     sampling_to,
+    summarize_samples,
 )
 from torchstash.proto.cache.v1.cache_sample_pb2 import CacheSample
 
@@ -64,6 +67,7 @@ __all__ = [
     "BackendReadOnlyError",
     "BackendRefusedError",
     "BackendSettingsError",
+    "BackendSkippedError",
     "BackendTimeoutError",
     "BackendUnreachableError",
     "Blob",
@@ -97,6 +101,7 @@ __all__ = [
     "Sample",
     "SampleFileError",
     "SampleSink",
+    "SampleSummary",
     "SweepReport",
     "cache_counters",
     "default_sink",
@@ -104,4 +109,5 @@ __all__ = [
     "open_backend",
     "read_samples",
     "sampling_to",
+    "summarize_samples",
 ]
