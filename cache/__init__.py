@@ -31,6 +31,7 @@ from torchstash.cache.errors import (
     BackendReadOnlyError,
     BackendRefusedError,
     BackendSettingsError,
+    BackendSkippedError,
     BackendTimeoutError,
     BackendUnreachableError,
     CacheError,
@@ -51,9 +52,11 @@ from torchstash.cache.sinks import (
     FileSink,
     MemorySink,
     SampleSink,
+    SampleSummary,
     default_sink,
     read_samples,
     sampling_to,
+    summarize_samples,
 )
 from torchstash.proto.cache.v1.cache_sample_pb2 import CacheSample
 
@@ -71,6 +74,7 @@ __all__ = [
     "BackendReadOnlyError",
     "BackendRefusedError",
     "BackendSettingsError",
+    "BackendSkippedError",
     "BackendTimeoutError",
     "BackendUnreachableError",
     "Blob",
@@ -105,6 +109,7 @@ __all__ = [
     "Sample",
     "SampleFileError",
     "SampleSink",
+    "SampleSummary",
     "SweepReport",
     "cache_counters",
     "default_sink",
@@ -112,4 +117,5 @@ __all__ = [
     "open_backend",
     "read_samples",
     "sampling_to",
+    "summarize_samples",
 ]

@@ -73,3 +73,11 @@ class PutIfAbsent(ABC):
     @abstractmethod
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Keep `data` under `key` if there is no entry. False: there was one, which stays."""
+
+
+class SelfTimed:
+    """Every operation ends in time on the backend's own account, whatever its server does.
+
+    The promise covers the whole operation, a server that drips its answer included, once a
+    connection stands; only name look-ups may take longer. A marker, without methods.
+    """

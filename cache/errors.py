@@ -21,6 +21,7 @@
         +-- BackendTimeoutError (TimeoutError)  a server did not answer in time
         +-- BackendRefusedError            a server does not trust us, or we not it
         +-- BackendProtocolError           a server answered what it should not
+        +-- BackendSkippedError            it was not asked: it failed too often of late
 
 Every message says what was asked, what was found and what to do.
 """
@@ -127,3 +128,7 @@ class BackendRefusedError(BackendError):
 
 class BackendProtocolError(BackendError):
     """A server answered what the protocol, or its part in it, does not allow."""
+
+
+class BackendSkippedError(BackendError):
+    """A backend was not asked, because of what happened before."""

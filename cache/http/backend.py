@@ -12,14 +12,14 @@ from typing_extensions import Buffer, override
 
 from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.buffers import flat_view
-from torchstash.cache.capabilities import Closable, Containing, Deletable
+from torchstash.cache.capabilities import Closable, Containing, Deletable, SelfTimed
 from torchstash.cache.errors import BackendClosedError
 from torchstash.cache.flat_names import flat_name
 from torchstash.cache.http.client import HttpClient
 from torchstash.cache.network import Timeouts, TlsSettings
 
 
-class HttpBackend(RemoteCacheBackend[bytes], Closable, Containing, Deletable):
+class HttpBackend(RemoteCacheBackend[bytes], Closable, Containing, Deletable, SelfTimed):
     """Each value is the resource `<base_url>/<name>`; the folder must exist.
 
     Names are those of `torchstash.cache.flat_names`. Nothing is connected before the first

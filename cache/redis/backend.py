@@ -20,6 +20,7 @@ from torchstash.cache.capabilities import (
     Listable,
     ManyAtOnce,
     PutIfAbsent,
+    SelfTimed,
 )
 from torchstash.cache.counters import cache_counters
 from torchstash.cache.errors import BackendClosedError, BackendProtocolError
@@ -37,7 +38,14 @@ _BATCH_BYTES = 4 << 20
 
 
 class RedisBackend(
-    RemoteCacheBackend[bytes], Closable, Containing, Deletable, Listable, ManyAtOnce, PutIfAbsent
+    RemoteCacheBackend[bytes],
+    Closable,
+    Containing,
+    Deletable,
+    Listable,
+    ManyAtOnce,
+    PutIfAbsent,
+    SelfTimed,
 ):
     """Values by key on a Redis (from 4.0) or Valkey server, or on a cluster of them.
 

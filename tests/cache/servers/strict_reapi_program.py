@@ -150,13 +150,14 @@ class Server:
     def write(
         self, requests: Iterable[WriteRequest], context: grpc.ServicerContext
     ) -> WriteResponse:
-        name, data, is_finished = "", b"", False
+        name, received, is_finished = "", bytearray(), False
         for request in requests:
-            if request.write_offset != len(data) or is_finished:
+            if request.write_offset != len(received) or is_finished:
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, "out of order")
             name = name or request.resource_name
-            data += request.data
+            received += request.data
             is_finished = request.finish_write
+        data = bytes(received)
         head, _, rest = name.partition("uploads/")
         function, digest = self._parse(head + rest.partition("/")[2], context)
         if not is_finished or self._keep(function, digest, data) != _OK:
