@@ -6,7 +6,14 @@ import changed.
 """
 
 from torchstash.cache.backend import RemoteCacheBackend
-from torchstash.cache.capabilities import Closable, Containing, Deletable, Listable
+from torchstash.cache.capabilities import (
+    Closable,
+    Containing,
+    Deletable,
+    Listable,
+    ManyAtOnce,
+    PutIfAbsent,
+)
 from torchstash.cache.counters import CacheCount, CacheCounters, cache_counters
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob, DiskBackend, DiskStats, Put, SweepReport
@@ -18,8 +25,15 @@ from torchstash.cache.errors import (
     BackendForkedError,
     BackendFormatError,
     BackendFullError,
+    BackendLibraryError,
     BackendMissingError,
+    BackendProtocolError,
     BackendReadOnlyError,
+    BackendRefusedError,
+    BackendSettingsError,
+    BackendSkippedError,
+    BackendTimeoutError,
+    BackendUnreachableError,
     CacheError,
     CorruptEntryError,
     DecodeError,
@@ -29,6 +43,7 @@ from torchstash.cache.errors import (
 )
 from torchstash.cache.json_serde import JsonDataTy, RemoteCacheJsonSerde
 from torchstash.cache.memory_backend import MemoryBackend
+from torchstash.cache.opening import from_env, open_backend
 from torchstash.cache.passthrough_serde import RemoteCachePassthroughSerde
 from torchstash.cache.proto_serde import RemoteCacheProtoSerde
 from torchstash.cache.remote_cache import RemoteCache, Sample
@@ -37,9 +52,11 @@ from torchstash.cache.sinks import (
     FileSink,
     MemorySink,
     SampleSink,
+    SampleSummary,
     default_sink,
     read_samples,
     sampling_to,
+    summarize_samples,
 )
 from torchstash.proto.cache.v1.cache_sample_pb2 import CacheSample
 
@@ -51,8 +68,15 @@ __all__ = [
     "BackendForkedError",
     "BackendFormatError",
     "BackendFullError",
+    "BackendLibraryError",
     "BackendMissingError",
+    "BackendProtocolError",
     "BackendReadOnlyError",
+    "BackendRefusedError",
+    "BackendSettingsError",
+    "BackendSkippedError",
+    "BackendTimeoutError",
+    "BackendUnreachableError",
     "Blob",
     "CacheCount",
     "CacheCounters",
@@ -71,9 +95,11 @@ __all__ = [
     "InvalidKeyError",
     "JsonDataTy",
     "Listable",
+    "ManyAtOnce",
     "MemoryBackend",
     "MemorySink",
     "Put",
+    "PutIfAbsent",
     "RemoteCache",
     "RemoteCacheBackend",
     "RemoteCacheJsonSerde",
@@ -83,9 +109,13 @@ __all__ = [
     "Sample",
     "SampleFileError",
     "SampleSink",
+    "SampleSummary",
     "SweepReport",
     "cache_counters",
     "default_sink",
+    "from_env",
+    "open_backend",
     "read_samples",
     "sampling_to",
+    "summarize_samples",
 ]

@@ -4,7 +4,7 @@ A backend says what it can do by deriving from these; callers ask with `isinstan
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -53,3 +53,31 @@ class Closable(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class ManyAtOnce(ABC):
+    """Several values cost little more than one."""
+
+    @abstractmethod
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """The values of those `keys` that have one."""
+
+    @abstractmethod
+    def put_many(self, values: Mapping[str, bytes]) -> None:
+        """Keep every value under its key. After an error any of them may be kept."""
+
+
+class PutIfAbsent(ABC):
+    """An entry can be made by one of many that try at once: what a lease is made of."""
+
+    @abstractmethod
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Keep `data` under `key` if there is no entry. False: there was one, which stays."""
+
+
+class SelfTimed:
+    """Every operation ends in time on the backend's own account, whatever its server does.
+
+    The promise covers the whole operation, a server that drips its answer included, once a
+    connection stands; only name look-ups may take longer. A marker, without methods.
+    """

@@ -15,6 +15,13 @@
         +-- BackendReadOnlyError           it cannot be written
         +-- BackendFullError               no space is left
         +-- BackendBusyError (TimeoutError)  others held it for too long
+        +-- BackendSettingsError (ValueError)  it was asked for with settings that cannot work
+        +-- BackendLibraryError (ImportError)  the library that it needs is not installed
+        +-- BackendUnreachableError (ConnectionError)  no server answers, or it broke off
+        +-- BackendTimeoutError (TimeoutError)  a server did not answer in time
+        +-- BackendRefusedError            a server does not trust us, or we not it
+        +-- BackendProtocolError           a server answered what it should not
+        +-- BackendSkippedError            it was not asked: it failed too often of late
 
 Every message says what was asked, what was found and what to do.
 """
@@ -97,3 +104,31 @@ class BackendFullError(BackendError):
 
 class BackendBusyError(BackendError, TimeoutError):
     """Other processes held a backend for longer than a caller waits."""
+
+
+class BackendSettingsError(BackendError, ValueError):
+    """A backend was asked for with settings that cannot work."""
+
+
+class BackendLibraryError(BackendError, ImportError):
+    """The library that an engine needs is not installed."""
+
+
+class BackendUnreachableError(BackendError, ConnectionError):
+    """No server answers, or it broke off, or says that it does not serve now."""
+
+
+class BackendTimeoutError(BackendError, TimeoutError):
+    """A server did not answer within the time that its backend gives it."""
+
+
+class BackendRefusedError(BackendError):
+    """A server does not take our credentials, or one side's certificate is not trusted."""
+
+
+class BackendProtocolError(BackendError):
+    """A server answered what the protocol, or its part in it, does not allow."""
+
+
+class BackendSkippedError(BackendError):
+    """A backend was not asked, because of what happened before."""

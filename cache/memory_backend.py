@@ -1,18 +1,18 @@
 """The memory engine: values by key in this process."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
 from typing_extensions import Buffer, override
 
 from torchstash.cache.backend import RemoteCacheBackend
-from torchstash.cache.capabilities import Containing, Deletable, Listable
+from torchstash.cache.capabilities import Containing, Deletable, Listable, ManyAtOnce
 from torchstash.cache.fork_safe_lock import fork_safe_lock
 from torchstash.cache.keys import encode_key
 
 
-class MemoryBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable):
+class MemoryBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, ManyAtOnce):
     """Thread-safe; a child made by fork starts with a copy of its own.
 
     Args:
@@ -57,6 +57,16 @@ class MemoryBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable):
             while self._max_bytes is not None and self._stored_bytes > self._max_bytes:
                 _, evicted = self._values.popitem(last=False)
                 self._stored_bytes -= len(evicted)
+
+    @override
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        found = ((key, self.get(key)) for key in dict.fromkeys(keys))
+        return {key: value for key, value in found if value is not None}
+
+    @override
+    def put_many(self, values: Mapping[str, Buffer]) -> None:
+        for key, value in values.items():
+            self.put(key, value if isinstance(value, bytes) else bytes(memoryview(value)))
 
     def _remove(self, raw_key: bytes) -> bool:
         value = self._values.pop(raw_key, None)

@@ -14,15 +14,12 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 
 from torchstash.cache.counters import cache_counters
-from torchstash.cache.errors import CorruptEntryError
+from torchstash.cache.operation_notes import OperationNotes, outcome_of
 from torchstash.proto.cache.v1.cache_sample_pb2 import (
     OPERATION_GET,
-    OUTCOME_FAILED,
     OUTCOME_HIT,
     OUTCOME_MISS,
-    OUTCOME_REJECTED,
     OUTCOME_STORED,
-    OUTCOME_TIMED_OUT,
     CacheSample,
     Operation,
     Outcome,
@@ -46,6 +43,7 @@ class Observation:
         "_encoded_size_bytes",
         "_key",
         "_log",
+        "_notes",
         "_operation",
         "_serde_ns",
         "_started_ns",
@@ -74,6 +72,7 @@ class Observation:
         self._operation = operation
         self._key = key
         self._log = log
+        self._notes: OperationNotes | None = None
         self._transport_ns: int | None = None
         self._serde_ns: int | None = None
         self._value_size_bytes: int | None = None
@@ -94,6 +93,13 @@ class Observation:
             self._value_size_bytes = _size_bytes(value)
             self._encoded_size_bytes = _size_bytes(data)
 
+    @property
+    def notes(self) -> OperationNotes:
+        """What the parts of the backend say. Made when first asked for."""
+        if self._notes is None:
+            self._notes = OperationNotes()
+        return self._notes
+
     def returned(self, value: object) -> None:
         """The operation returned; `value` is what a get found. Logs the sample."""
         if self._operation != OPERATION_GET:
@@ -103,12 +109,7 @@ class Observation:
 
     def failed(self, error: BaseException) -> None:
         """The operation raised. Logs the sample."""
-        if isinstance(error, CorruptEntryError):
-            self._end(OUTCOME_REJECTED, error)
-        elif isinstance(error, TimeoutError):
-            self._end(OUTCOME_TIMED_OUT, error)
-        else:
-            self._end(OUTCOME_FAILED, error)
+        self._end(outcome_of(error), error)
 
     def _end(self, outcome: Outcome, error: BaseException | None) -> None:
         _RUNNING.reset(self._token)
@@ -129,11 +130,12 @@ class Observation:
         sample.operation = self._operation
         sample.key = _utf8_text(self._key)
         sample.cache_name = self._cache_name
-        backend = getattr(self.cache, "backend", None)
-        sample.backend_name = getattr(backend, "engine_name", "") or type(backend).__name__
+        sample.backend_name = engine_name(getattr(self.cache, "backend", None))
         # An override may have set an outcome of its own: that it skipped the backend, say.
         if not sample.outcome:
             sample.outcome = outcome
+        if self._notes is not None:
+            self._fill_notes(sample, self._notes, outcome)
         if self._value_size_bytes is not None:
             sample.value_size_bytes = self._value_size_bytes
         if self._encoded_size_bytes is not None:
@@ -146,6 +148,21 @@ class Observation:
             _set_duration(sample.transport_duration, self._transport_ns)
         if self._serde_ns is not None:
             _set_duration(sample.serde_duration, self._serde_ns)
+
+    def _fill_notes(self, sample: CacheSample, notes: OperationNotes, outcome: Outcome) -> None:
+        if notes.outcome is not None and outcome in (OUTCOME_MISS, OUTCOME_STORED):
+            if sample.outcome == outcome:
+                sample.outcome = notes.outcome
+            if not sample.fail_reason:
+                sample.fail_reason = _utf8_text(notes.reason)
+        if notes.tier_name:
+            sample.tier_name = notes.tier_name
+        if notes.engine_name:
+            sample.backend_name = notes.engine_name
+        if notes.stored_size_bytes is not None:
+            self._encoded_size_bytes = notes.stored_size_bytes
+        for name, text in notes.attributes.items():
+            sample.attributes[name] = _utf8_text(text)
 
     def _set_reason(self, error: BaseException) -> None:
         if isinstance(self.sample, CacheSample):
@@ -161,6 +178,22 @@ def running_observation(cache: object) -> Observation | None:
     """The sampled operation of `cache` that runs in this context."""
     observation = _RUNNING.get()
     return observation if observation is not None and observation.cache is cache else None
+
+
+def current_notes() -> OperationNotes | None:
+    """The notes of the sampled operation that runs in this context, whatever cache's it is."""
+    observation = _RUNNING.get()
+    return None if observation is None else observation.notes
+
+
+def engine_name(backend: object) -> str:
+    """The engine below any wrappers, as it stands in samples."""
+    while True:
+        name = getattr(backend, "engine_name", "")
+        inner = None if name else getattr(backend, "inner", None)
+        if inner is None:
+            return name or type(backend).__name__
+        backend = inner
 
 
 def drop_sample(cache_name: str, error: Exception) -> None:

@@ -10,14 +10,14 @@ can map it. The folder must be on a local file system.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
 from typing_extensions import override
 
 from torchstash.cache.backend import RemoteCacheBackend
-from torchstash.cache.capabilities import Closable, Containing, Deletable, Listable
+from torchstash.cache.capabilities import Closable, Containing, Deletable, Listable, ManyAtOnce
 from torchstash.cache.counters import cache_counters
 from torchstash.cache.digest import Digest, digest_bytes
 from torchstash.cache.disk.blob import Blob
@@ -36,7 +36,7 @@ from torchstash.cache.keys import encode_key
 _LOOKUP_ATTEMPTS = 3
 
 
-class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Closable):
+class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, ManyAtOnce, Closable):
     """Values by key in the folder `path`, which is made, private to the user, if need be.
 
     Args:
@@ -156,6 +156,16 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Cl
             cache_counters.exception(self._name)
             raise
         cache_counters.put(self._name, count)
+
+    @override
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        found = ((key, self.get(key)) for key in dict.fromkeys(keys))
+        return {key: value for key, value in found if value is not None}
+
+    @override
+    def put_many(self, values: Mapping[str, bytes]) -> None:
+        """Keep every value under its key, in one transaction: all of them, or none."""
+        self.commit(Put(key, data) for key, data in values.items())
 
     def locate(self, key: str) -> Blob | None:
         """Where the contents of `key` lie, from the catalogue alone. None: no such entry.

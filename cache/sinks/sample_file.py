@@ -7,6 +7,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from torchstash.cache.sinks.record_length import MAX_RECORD_BYTES, decode_varint
+from torchstash.cache.sinks.rotation import files_oldest_first
 from torchstash.proto.cache.v1.cache_sample_pb2 import CacheSample
 
 _CHUNK_BYTES = 1 << 20
@@ -15,6 +16,9 @@ _CHUNK_BYTES = 1 << 20
 def read_samples(path: str | os.PathLike[str]) -> Iterator[CacheSample]:
     """The samples of a file in the order in which they were logged, streamed.
 
+    Files that a rotation has put aside (`path.1`, `path.2`, ...) are read before it, the oldest
+    first. One that is rotated away meanwhile may be read in part, and those after it not.
+
     What a writer has left unfinished (it was killed, or the disk was full) is skipped, at the end
     of the file and anywhere else: reading goes on with the next whole record. A sample that other
     writers append meanwhile may be returned or not.
@@ -22,7 +26,19 @@ def read_samples(path: str | os.PathLike[str]) -> Iterator[CacheSample]:
     Raises:
         OSError: The file cannot be read.
     """
-    with Path(path).open("rb") as file:
+    files = files_oldest_first(Path(path)) or [Path(path)]
+    for each in files:
+        yield from _read_one(each, may_be_gone=len(files) > 1)
+
+
+def _read_one(path: Path, *, may_be_gone: bool) -> Iterator[CacheSample]:
+    try:
+        opened = path.open("rb")
+    except FileNotFoundError:
+        if may_be_gone:
+            return  # Rotated away since the files were listed.
+        raise
+    with opened as file:
         buffer = b""
         position = 0
         at_end = in_step = False

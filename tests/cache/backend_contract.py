@@ -15,6 +15,7 @@ from torchstash.cache import (
     Deletable,
     InvalidKeyError,
     Listable,
+    ManyAtOnce,
     RemoteCacheBackend,
 )
 
@@ -68,6 +69,11 @@ class BackendContract:
         found = backend.get("key")
         assert type(found) is bytes
         assert found == value
+
+    def test_returns_a_large_value(self, backend: RemoteCacheBackend[bytes]) -> None:
+        value = content(1 << 20) * 64
+        backend.put("key", value)
+        assert backend.get("key") == value
 
     def test_missing_is_none(self, backend: RemoteCacheBackend[bytes]) -> None:
         assert backend.get("absent") is None
@@ -141,6 +147,47 @@ class BackendContract:
             thread.join()
         assert not wrong
         assert backend.get("shared") in values
+
+    def test_keys_of_every_length_and_byte(self, backend: RemoteCacheBackend[bytes]) -> None:
+        # Every byte that UTF-8 text can have, alone and in long keys that differ at their end.
+        codes = [*range(0x80), *range(0x80, 0x800, 0x40), 0xFFFD, 0x10FFFF]
+        keys = [chr(code) for code in codes]
+        keys += [chr(code % 128) * (length - 1) + "~" for code, length in enumerate([2, 255, 1024])]
+        for i, key in enumerate(keys):
+            backend.put(key, b"%d" % i)
+        assert [backend.get(key) for key in keys] == [b"%d" % i for i in range(len(keys))]
+
+    def test_one_of_many_concurrent_puts_stays(self, backend: RemoteCacheBackend[bytes]) -> None:
+        values = [content(size, seed) for seed in range(4) for size in (0, 50_000)]
+        start = threading.Barrier(len(values))
+
+        def put(value: bytes) -> None:
+            start.wait()
+            backend.put("shared", value)
+
+        threads = [threading.Thread(target=put, args=(value,)) for value in values]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert backend.get("shared") in values
+
+    def test_many_at_once(self, backend: RemoteCacheBackend[bytes]) -> None:
+        if not isinstance(backend, ManyAtOnce):
+            pytest.skip("this backend takes one value at a time")
+        values = {f"many/{i}": content(i * 37, i) for i in range(100)} | {"": b"", "\u00e9": b"\0"}
+        assert backend.get_many([]) == {}
+        backend.put_many({})
+        assert backend.get_many(values) == {}
+        backend.put("many/1", b"old")
+        backend.put_many(values)
+        assert backend.get_many(["absent", *values, "many/1"]) == values
+        assert backend.get_many(iter(["many/2", "absent"])) == {"many/2": values["many/2"]}
+        assert {key: backend.get(key) for key in values} == values
+        with pytest.raises(InvalidKeyError, match="surrogate"):
+            backend.get_many(["a", "\ud800"])
+        with pytest.raises(InvalidKeyError, match="surrogate"):
+            backend.put_many({"\ud800": b""})
 
     def test_delete(self, backend: RemoteCacheBackend[bytes]) -> None:
         if not isinstance(backend, Deletable):

@@ -12,7 +12,11 @@ _WHEEL = next(Path("tools/wheel").absolute().glob("torchstash-*.whl"))
 
 _IMPORT_EVERY_PUBLIC_NAME = """
 import importlib, sys, torchstash
-for layer in ("cache", "cache.torch_compile", "content_store", "prims"):
+for layer in (
+    "cache", "cache.envelope", "cache.http", "cache.network", "cache.object_store",
+    "cache.opening", "cache.reapi", "cache.redis", "cache.torch_compile", "cache.wrappers",
+    "content_store", "prims",
+):
     module = importlib.import_module("torchstash." + layer)
     assert module.__file__.startswith(sys.prefix), module.__file__
     assert module.__all__, layer

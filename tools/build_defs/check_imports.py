@@ -9,6 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+# Part of later Pythons than the one that builds: for imports behind a check of the version.
+_LATER_STDLIB = {"compression"}  # 3.14
+
 
 def imported_names(source: str, path: str) -> Iterator[tuple[int, str, list[str]]]:
     """Line, module and the names taken from it, for each import statement of a source."""
@@ -26,7 +29,12 @@ def imported_names(source: str, path: str) -> Iterator[tuple[int, str, list[str]
 def is_allowed(module: str, names: list[str], allowed: set[str]) -> bool:
     """Whether Python itself or an allowed module gives what the statement imports."""
     top = module.partition(".")[0]
-    if top in sys.stdlib_module_names or f"{top}.*" in allowed or module in allowed:
+    if (
+        top in sys.stdlib_module_names
+        or top in _LATER_STDLIB
+        or f"{top}.*" in allowed
+        or module in allowed
+    ):
         return True
     # `from torchstash.proto.cache.v1 import cache_sample_pb2` takes modules from a package.
     return bool(names) and all(f"{module}.{name}" in allowed for name in names)

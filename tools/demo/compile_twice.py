@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torchstash.cache import read_samples
-from torchstash.tools.cli.sample_summary import SampleSummary, summarize_samples
+from torchstash.cache import SampleSummary, read_samples, summarize_samples
 from torchstash.tools.demo.compiled_function import BATCHES, inputs, mean_entropy
 from torchstash.tools.demo.errors import DemoError
 from torchstash.tools.demo.stopwatch import Stopwatch

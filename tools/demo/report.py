@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from torchstash.tools.cli.sample_summary import SampleSummary
+from torchstash.cache import SampleSummary
 from torchstash.tools.demo.compile_twice import CompiledTwice
 from torchstash.tools.demo.read_back import ReadBack
 from torchstash.tools.demo.snapshots import name_of

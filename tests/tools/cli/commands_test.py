@@ -34,17 +34,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def samples(tmp_path: Path) -> Path:
     path = tmp_path / "samples.binpb"
     with FileSink(path) as sink:
-        for name, operation, outcome, millis in [
+        operations = [
             ("graphs", cache_sample_pb2.OPERATION_GET, cache_sample_pb2.OUTCOME_MISS, 1),
             ("graphs", cache_sample_pb2.OPERATION_PUT, cache_sample_pb2.OUTCOME_STORED, 8),
             ("graphs", cache_sample_pb2.OPERATION_GET, cache_sample_pb2.OUTCOME_HIT, 3),
             ("profiles", cache_sample_pb2.OPERATION_PUT, 99, 2),
-        ]:
+        ]
+        for second, (name, operation, outcome, millis) in enumerate(operations):
             sample = CacheSample(cache_name=name, operation=operation)
             # A number that this version of the schema does not know must be accepted.
             sample.MergeFromString(bytes([7 << 3, outcome]))
             sample.encoded_size_bytes = 10
-            sample.start_time.GetCurrentTime()
+            sample.start_time.FromSeconds(1_700_000_000 + second)
             sample.total_duration.FromMilliseconds(millis)
             sink.log(sample)
     return path
@@ -130,7 +131,7 @@ def test_samples_are_summarized_by_cache(samples: Path, capsys: pytest.CaptureFi
     assert run("samples", samples) == 0
     _, graphs, profiles = capsys.readouterr().out.splitlines()
     assert re.split(r"  +", graphs) == [
-        *("graphs", "2 get, 1 put", "50.0%", "30", "3.000", "8.000"),
+        *("graphs", "2 get, 1 put", "50.0%", "30", "3.000", "8.000", "0.996"),
         "1 hit, 1 miss, 1 stored",
     ]
     assert re.split(r"  +", profiles)[-1] == "1 99"
@@ -147,6 +148,10 @@ def test_samples_for_programs(samples: Path, capsys: pytest.CaptureFixture[str])
         "encoded_bytes": 30,
         "median_seconds": 0.003,
         "p95_seconds": 0.008,
+        "p99_seconds": 0.008,
+        "hit_bytes": 10,
+        "compressed_away_bytes": 0,
+        "seconds_saved": 0.996,
     }
     assert profiles["hit_rate"] is None
     assert profiles["outcomes"] == {"99": 1}

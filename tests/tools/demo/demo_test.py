@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from torchstash.cache import DiskBackend, read_samples
+from torchstash.cache import DiskBackend, read_samples, summarize_samples
 from torchstash.content_store import ContentStoreReader
-from torchstash.tools.cli.sample_summary import summarize_samples
 from torchstash.tools.cli.store_totals import total
 
 _STEPS = 3

@@ -1,0 +1,35 @@
+"""The zstd codec (RFC 8878), bounded: nothing is allocated that was not announced and allowed."""
+
+import sys
+from typing import Final
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+# The decoder's own memory: a frame that wants a larger window than 8 MiB is refused.
+_MAX_WINDOW_LOG: Final = 23
+
+
+def compress(value: bytes | memoryview, level: int) -> bytes:
+    """One frame that announces its size. No copy of `value`."""
+    return zstd.compress(value, level)
+
+
+def decompress(payload: memoryview, size_bytes: int) -> bytes | None:
+    """The value of exactly `size_bytes` in a single frame; None: the payload is none such."""
+    try:
+        if zstd.get_frame_info(payload).decompressed_size != size_bytes:
+            return None
+        options = {int(zstd.DecompressionParameter.window_log_max): _MAX_WINDOW_LOG}
+        decoder = zstd.ZstdDecompressor(options=options)
+        value = decoder.decompress(payload, max_length=size_bytes)
+        if not decoder.eof and not decoder.needs_input:
+            # All of the value is there; what the frame has left is its end, without any content.
+            value += decoder.decompress(b"", max_length=1)
+    except (zstd.ZstdError, ValueError):
+        return None
+    if not decoder.eof or decoder.unused_data or len(value) != size_bytes:
+        return None
+    return value

@@ -1,0 +1,125 @@
+"""Values by key in a Bazel remote cache that speaks HTTP (bazel.build, "HTTP caching protocol").
+
+    <base_url>/ac/<SHA-256 of the key>        an `ActionResult`, whose standard output is the value
+    <base_url>/cas/<SHA-256 of the content>   the value, where it is too large to lie in the first
+
+What it promises beside what `HttpBackend` does: a value is put before what points to it, and its
+digest is checked when it is read, so that a reader sees a whole old value or a whole new one
+whatever the server does. The two parts may be evicted separately: a value half of which is gone is
+a miss.
+"""
+
+import hashlib
+from typing import Any, ClassVar
+
+from typing_extensions import Buffer, override
+
+from torchstash.cache.action_result import (
+    INLINE_MAX_BYTES,
+    inline_result,
+    parse_result,
+    pointing_result,
+)
+from torchstash.cache.backend import RemoteCacheBackend
+from torchstash.cache.buffers import flat_view
+from torchstash.cache.capabilities import Closable, Containing
+from torchstash.cache.errors import BackendClosedError, CorruptEntryError
+from torchstash.cache.http.client import HttpClient
+from torchstash.cache.keys import encode_key
+from torchstash.cache.network import Timeouts, TlsSettings
+
+
+class BazelHttpBackend(RemoteCacheBackend[bytes], Closable, Containing):
+    """Each value an action's result below `base_url`. Entries are the server's to delete.
+
+    Args:
+        base_url: `http://host:port/path` or `https://...`; a user and password in it are sent.
+        bearer_token: Sent with each request, instead of a user and password.
+        tls: For https; None: the system's authorities.
+        timeouts: How long each request waits; a large value takes two.
+
+    Raises (from every method):
+        BackendError: The server cannot be reached, or refused; the subclass tells why.
+        CorruptEntryError: The server gave other bytes than were put.
+        InvalidKeyError: UTF-8 cannot encode a key.
+    """
+
+    engine_name: ClassVar[str] = "bazel_http"
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        bearer_token: str | None = None,
+        tls: TlsSettings | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+    ) -> None:
+        super().__init__()
+        self._settings: dict[str, Any] = {
+            "base_url": base_url,
+            "bearer_token": bearer_token,
+            "tls": tls,
+            "timeouts": timeouts,
+        }
+        self._client = HttpClient(base_url, bearer_token=bearer_token, tls=tls, timeouts=timeouts)
+        self._closed = False
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        """Another process connects to the same server, with the same credentials."""
+        return _reopen, (type(self), self._settings)
+
+    def _opened(self) -> HttpClient:
+        if self._closed:
+            raise BackendClosedError(
+                f"the backend of {self._client.place} was closed; make a new one"
+            )
+        return self._client
+
+    @override
+    def _get(self, key: str) -> bytes | None:
+        client = self._opened()
+        encoded = client.get(_entry_name(key))
+        if encoded is None:
+            return None
+        found = parse_result(key, encoded)
+        if found.value is not None:
+            return found.value
+        value = client.get(f"cas/{found.hash}")
+        if value is None:
+            return None
+        if len(value) != found.size_bytes or hashlib.sha256(value).hexdigest() != found.hash:
+            raise CorruptEntryError(
+                key, f"cas/{found.hash} has {len(value)} bytes that are not those it is named for"
+            )
+        return value
+
+    @override
+    def _put(self, key: str, data: Buffer) -> None:
+        client = self._opened()
+        name = _entry_name(key)
+        view = flat_view(data)
+        if 0 < len(view) <= INLINE_MAX_BYTES:
+            result = inline_result(view)
+        else:
+            digest = hashlib.sha256(view).hexdigest()
+            client.put(f"cas/{digest}", view)
+            result = pointing_result(digest, len(view))
+        client.put(name, memoryview(result.SerializeToString()))
+
+    @override
+    def contains(self, key: str) -> bool:
+        return self._opened().exists(_entry_name(key))
+
+    @override
+    def close(self) -> None:
+        self._closed = True
+        self._client.close()
+
+
+def _entry_name(key: str) -> str:
+    return f"ac/{hashlib.sha256(encode_key(key)).hexdigest()}"
+
+
+def _reopen(kind: type[BazelHttpBackend], settings: dict[str, Any]) -> BazelHttpBackend:
+    return kind(**settings)

@@ -1,0 +1,139 @@
+"""What is asked of a bucket, by the names of objects: one request each, in time, errors typed."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+
+from torchstash.cache.errors import (
+    BackendError,
+    BackendSettingsError,
+    BackendTimeoutError,
+)
+from torchstash.cache.network import Timeouts
+from torchstash.cache.object_store.clients import MAX_OBJECT_BYTES, Clients
+from torchstash.cache.object_store.error_mapping import ENGINE_ERRORS, backend_error, is_absence
+
+
+def open_operations(
+    *,
+    url: str,
+    options: Mapping[str, str],
+    allow_http: bool,
+    ca_file: str | None,
+    timeouts: Timeouts,
+) -> "Operations":
+    """The bucket that `url` names. Connects to nothing yet.
+
+    Raises:
+        BackendSettingsError: The settings mean no bucket.
+    """
+    client_options: dict[str, object] = {"allow_http": allow_http}
+    if ca_file is not None:
+        try:
+            client_options["root_certificate"] = Path(ca_file).read_bytes()
+        except OSError as error:
+            raise BackendSettingsError(
+                f"the authority {ca_file!r} cannot be read ({error}); name a PEM file"
+            ) from error
+    return Operations(
+        Clients(url, options=options, client_options=client_options, timeouts=timeouts)
+    )
+
+
+class Operations:
+    """Requests to one bucket. Thread-safe.
+
+    Raises (from every method):
+        BackendError: The store cannot be reached, or refused; the subclass tells why.
+    """
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def get(self, name: str) -> bytes | None:
+        """The contents of an object, or None."""
+        started = time.monotonic()
+        timeouts = self._clients.timeouts
+        with self._typed_errors():
+            try:
+                answer = obstore.get(self._clients.reader(), name)
+            except ENGINE_ERRORS as error:
+                if is_absence(error):
+                    return None
+                raise
+            pieces: list[bytes] = []
+            received_bytes = 0
+            for piece in answer.stream(min_chunk_size=1):
+                received_bytes += len(piece)
+                pieces.append(bytes(piece))
+                spent = time.monotonic() - started
+                if spent > timeouts.for_bytes(received_bytes):
+                    raise BackendTimeoutError(
+                        f"the object store at {self._clients.place} gave {received_bytes} bytes "
+                        f"of {name!r} in {spent:.2f} s; is it overloaded, or the network slow?"
+                    )
+            if received_bytes != answer.meta["size"]:
+                raise BackendError(
+                    f"the object store at {self._clients.place} gave {received_bytes} bytes of "
+                    f"{name!r} instead of {answer.meta['size']}"
+                )
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def put(
+        self, name: str, data: memoryview, attributes: dict[str, str], *, only_new: bool = False
+    ) -> bool:
+        """Make or replace an object. False: `only_new` was asked for, and there is one."""
+        if len(data) > MAX_OBJECT_BYTES:
+            raise BackendSettingsError(
+                f"a value of {len(data)} bytes is larger than the {MAX_OBJECT_BYTES} bytes that a "
+                "store takes at once; store it in parts"
+            )
+        with self._typed_errors():
+            try:
+                obstore.put(
+                    self._clients.writer(len(data)),
+                    name,
+                    data if len(data) else b"",
+                    attributes=attributes or None,
+                    mode="create" if only_new else "overwrite",
+                    use_multipart=False,
+                )
+            except AlreadyExistsError:
+                return False
+            return True
+
+    def attributes(self, name: str) -> dict[str, str] | None:
+        """The metadata of an object, or None."""
+        with self._typed_errors():
+            try:
+                answer = obstore.get(self._clients.reader(), name, options={"head": True})
+            except ENGINE_ERRORS as error:
+                if is_absence(error):
+                    return None
+                raise
+            return {str(key): str(value) for key, value in answer.attributes.items()}
+
+    def delete(self, name: str) -> None:
+        """Remove an object, if there is one."""
+        with self._typed_errors():
+            try:
+                obstore.delete(self._clients.reader(), name)
+            except ENGINE_ERRORS as error:
+                if not is_absence(error):
+                    raise
+
+    def names(self) -> Iterator[str]:
+        """The names of all objects."""
+        with self._typed_errors():
+            yield from self._clients.names()
+
+    @contextmanager
+    def _typed_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except ENGINE_ERRORS as error:
+            raise backend_error(self._clients.place, error) from error

@@ -1,0 +1,123 @@
+"""One connection to a server that speaks RESP: requests out, replies in, each exchange in time."""
+
+import os
+import socket
+import time
+from collections.abc import Sequence
+
+import hiredis
+
+from torchstash.cache.errors import (
+    BackendProtocolError,
+    BackendTimeoutError,
+    BackendUnreachableError,
+)
+from torchstash.cache.network import Timeouts
+from torchstash.cache.redis.request import Argument
+
+# One read of the socket. Pages that no reply has filled cost nothing.
+_BUFFER_BYTES = 256 << 10
+# A send that took longer is subtracted from the time that the answer has.
+_NOTED_SECONDS = 0.005
+
+
+class ReplyError(Exception):
+    """An error that the server replied; `str` gives its text, which begins with a code."""
+
+
+class _NeedsMore:
+    """What hiredis gives while a reply is incomplete."""
+
+
+class RespConnection:
+    """Sends requests and reads as many replies. For one thread at a time.
+
+    After any exception the connection is out of step with its server: close it.
+
+    Args:
+        connected: The socket, which this closes.
+        place: Host and port, for messages.
+        timeouts: What each exchange is given.
+    """
+
+    __slots__ = ("_buffer", "_place", "_reader", "_socket", "_timeouts", "pid")
+
+    def __init__(self, connected: socket.socket, place: str, timeouts: Timeouts) -> None:
+        self.pid = os.getpid()
+        self._socket = connected
+        self._place = place
+        self._timeouts = timeouts
+        self._reader = hiredis.Reader(
+            protocolError=BackendProtocolError,
+            replyError=ReplyError,
+            notEnoughData=_NeedsMore,
+        )
+        self._buffer = bytearray(_BUFFER_BYTES)
+        connected.settimeout(timeouts.operation_seconds)
+
+    def exchange(self, parts: Sequence[Argument], replies: int = 1) -> list[object]:
+        """Send `parts` and read so many replies; an error that was replied is one of them.
+
+        Raises:
+            BackendTimeoutError: They did not come in time.
+            BackendUnreachableError: The server broke off.
+            BackendProtocolError: What came is no RESP.
+        """
+        started = time.monotonic()
+        try:
+            self._send(parts)
+            return self._receive(started, replies)
+        except TimeoutError as error:
+            raise BackendTimeoutError(
+                f"the Redis server at {self._place} did not answer within "
+                f"{time.monotonic() - started:.2f} s; is it overloaded, or the network slow?"
+            ) from error
+        except OSError as error:
+            raise BackendUnreachableError(
+                f"the Redis server at {self._place} broke off the connection ({error}); "
+                "is it still running?"
+            ) from error
+
+    def _send(self, parts: Sequence[Argument]) -> None:
+        size_bytes = sum(map(len, parts))
+        if size_bytes < _BUFFER_BYTES:
+            for part in parts:
+                self._socket.sendall(part)
+            return
+        deadline = time.monotonic() + self._timeouts.for_bytes(size_bytes)
+        for part in parts:
+            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            self._socket.sendall(part)
+        self._socket.settimeout(self._timeouts.operation_seconds)
+
+    def _receive(self, started: float, replies: int) -> list[object]:
+        found: list[object] = []
+        received_bytes = 0
+        sent = time.monotonic()
+        # A long send had its own time; a slow one leaves the answer less.
+        if _NOTED_SECONDS < sent - started < self._timeouts.operation_seconds:
+            sent = started
+        adjusted = sent == started
+        while True:
+            if adjusted:
+                left = sent + self._timeouts.for_bytes(received_bytes) - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError("the time is up")
+                self._socket.settimeout(left)
+            count = self._socket.recv_into(self._buffer)
+            if count == 0:
+                raise ConnectionResetError("end of stream")
+            received_bytes += count
+            # The stub does not know that it takes any buffer.
+            self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
+            while (reply := self._reader.gets()) is not _NeedsMore:
+                found.append(reply)
+                if len(found) == replies:
+                    if adjusted:
+                        self._socket.settimeout(self._timeouts.operation_seconds)
+                    return found
+            adjusted = True
+
+    def close(self) -> None:
+        """Close the descriptor, without a word to the server."""
+        self._socket.close()
