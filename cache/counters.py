@@ -53,10 +53,14 @@ class CacheCounters:
     def get(self, name: str, value: object) -> None:
         """Count the result of a `get`: None is a miss, all else a hit."""
         with self._lock:
+            # Looked up here, not by `_count`, because this runs for every get.
+            count = self._counts.get(name)
+            if count is None:
+                count = self._counts[name] = CacheCount()
             if value is None:
-                self._count(name).miss += 1
+                count.miss += 1
             else:
-                self._count(name).hit += 1
+                count.hit += 1
 
     def put(self, name: str, count: int = 1) -> None:
         """Count values that were taken."""

@@ -38,27 +38,16 @@ class Observation:
         cache: The cache whose operation it is.
     """
 
-    __slots__ = (
-        "_cache_name",
-        "_encoded_size_bytes",
-        "_key",
-        "_log",
-        "_notes",
-        "_operation",
-        "_serde_ns",
-        "_started_ns",
-        "_started_unix_ns",
-        "_token",
-        "_transport_ns",
-        "_value_size_bytes",
-        "cache",
-        "sample",
-    )
+    # Of the class, so that an operation sets only what it has. No __slots__ for the same reason.
+    _notes: OperationNotes | None = None
+    _transport_ns: int | None = None
+    _serde_ns: int | None = None
+    _value_size_bytes: int | None = None
+    _encoded_size_bytes: int | None = None
 
     def __init__(
         self,
         sample: Any,  # noqa: ANN401 - a subclass's sample is of any type
-        *,
         cache: object,
         operation: Operation,
         key: str,
@@ -68,15 +57,9 @@ class Observation:
         self._started_unix_ns = time.time_ns()
         self.sample = sample
         self.cache = cache
-        self._cache_name = type(cache).__name__
         self._operation = operation
         self._key = key
         self._log = log
-        self._notes: OperationNotes | None = None
-        self._transport_ns: int | None = None
-        self._serde_ns: int | None = None
-        self._value_size_bytes: int | None = None
-        self._encoded_size_bytes: int | None = None
         self._token: Token[Observation | None] = _RUNNING.set(self)
 
     def transported(self, data: object, since_ns: int) -> None:
@@ -119,17 +102,18 @@ class Observation:
             if error is not None:
                 self._set_reason(error)
         except Exception as dropped:  # noqa: BLE001 - the boundary of samples
-            drop_sample(self._cache_name, dropped)
+            drop_sample(type(self.cache).__name__, dropped)
         try:
             self._log(self.sample)
         except Exception as dropped:  # noqa: BLE001 - the boundary of samples
-            drop_sample(self._cache_name, dropped)
+            drop_sample(type(self.cache).__name__, dropped)
 
     def _fill(self, sample: CacheSample, outcome: Outcome) -> None:
         total_ns = time.perf_counter_ns() - self._started_ns
         sample.operation = self._operation
-        sample.key = _utf8_text(self._key)
-        sample.cache_name = self._cache_name
+        key = self._key
+        sample.key = key if key.isascii() else _utf8_text(key)
+        sample.cache_name = type(self.cache).__name__
         sample.backend_name = engine_name(getattr(self.cache, "backend", None))
         # An override may have set an outcome of its own: that it skipped the backend, say.
         if not sample.outcome:
@@ -141,8 +125,15 @@ class Observation:
         if self._encoded_size_bytes is not None:
             sample.encoded_size_bytes = self._encoded_size_bytes
         start_time = sample.start_time
-        start_time.seconds = self._started_unix_ns // _NS_PER_SECOND
-        start_time.nanos = self._started_unix_ns % _NS_PER_SECOND
+        start_time.seconds, start_time.nanos = divmod(self._started_unix_ns, _NS_PER_SECOND)
+        if total_ns < _NS_PER_SECOND:
+            # So are the parts of it. Written out here, because this runs for every operation.
+            sample.total_duration.nanos = total_ns
+            if self._transport_ns is not None:
+                sample.transport_duration.nanos = self._transport_ns
+            if self._serde_ns is not None:
+                sample.serde_duration.nanos = self._serde_ns
+            return
         _set_duration(sample.total_duration, total_ns)
         if self._transport_ns is not None:
             _set_duration(sample.transport_duration, self._transport_ns)
@@ -213,10 +204,7 @@ def drop_sample(cache_name: str, error: Exception) -> None:
 
 
 def _set_duration(duration: Duration, elapsed_ns: int) -> None:
-    if elapsed_ns < _NS_PER_SECOND:
-        duration.nanos = elapsed_ns
-    else:
-        duration.seconds, duration.nanos = divmod(elapsed_ns, _NS_PER_SECOND)
+    duration.seconds, duration.nanos = divmod(elapsed_ns, _NS_PER_SECOND)
 
 
 def _utf8_text(text: str) -> str:
@@ -228,6 +216,8 @@ def _utf8_text(text: str) -> str:
 
 def _size_bytes(data: object) -> int | None:
     """The size of what has one of its own."""
+    if type(data) is bytes:
+        return len(data)
     if isinstance(data, memoryview):
         return data.nbytes
     return len(data) if isinstance(data, (bytes, bytearray)) else None

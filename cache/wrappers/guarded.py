@@ -57,7 +57,7 @@ class Guarded(Wrapper):
         timeouts: What each operation is given. How large a value will be is not known before it is
             there: a get is given the time of the largest one so far.
         limits: Of the breaker.
-        max_threads: How many calls may hang before no further one is begun.
+        max_threads: How many calls may run, or hang, in threads at once.
         clock: Seconds that only grow.
 
     Raises (beside what `inner` raises):

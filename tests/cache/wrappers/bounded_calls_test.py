@@ -38,26 +38,29 @@ def test_one_thread_does_it_all_and_sees_the_context() -> None:
 
 def test_a_hanging_call_is_given_up_and_its_thread_comes_back() -> None:
     calls = BoundedCalls(max_threads=1)
-    hang, ended = threading.Event(), threading.Event()
-
-    def work() -> None:
-        hang.wait(_LONG)
-        ended.set()
-
+    hang = threading.Event()
     with pytest.raises(BackendTimeoutError, match=r"a get did not end within 0.00 s"):
-        calls.run(work, 0.0, "a get")
+        calls.run(lambda: hang.wait(_LONG), 0.0, "a get")
     assert calls.abandoned == 1
     with pytest.raises(BackendBusyError, match="1 calls to that backend run or hang"):
-        calls.run(lambda: 7, _LONG, "a get")
+        calls.run(lambda: 7, 0.0, "a get")
     hang.set()
-    assert ended.wait(_LONG)
-    found = None
-    while found is None:  # Its thread is about to say that it is idle.
-        try:
-            found = calls.run(lambda: 7, _LONG, "a get")
-        except BackendBusyError:
-            continue
-    assert found == 7
+    assert calls.run(lambda: 7, _LONG, "a get") == 7
+
+
+def test_more_calls_than_threads_wait_their_turn() -> None:
+    calls = BoundedCalls(max_threads=2)
+    found: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(calls.run(threading.get_ident, _LONG, "x")))
+        for _ in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 20
+    assert len(set(found)) <= 2
 
 
 def test_a_forked_child_has_threads_of_its_own() -> None:
