@@ -9,7 +9,16 @@ from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.capabilities import Closable, Containing, Deletable, Listable
 from torchstash.cache.counters import CacheCount, CacheCounters, cache_counters
 from torchstash.cache.digest import Digest
-from torchstash.cache.disk import Blob, DiskBackend, DiskStats, Put, SweepReport
+from torchstash.cache.disk import (
+    Batch,
+    Blob,
+    DiskBackend,
+    DiskStats,
+    Extent,
+    Put,
+    Slices,
+    SweepReport,
+)
 from torchstash.cache.errors import (
     BackendBusyError,
     BackendClosedError,
@@ -25,6 +34,7 @@ from torchstash.cache.errors import (
     DecodeError,
     DigestConflictError,
     InvalidKeyError,
+    MissingLinkError,
     SampleFileError,
 )
 from torchstash.cache.json_serde import JsonDataTy, RemoteCacheJsonSerde
@@ -53,6 +63,7 @@ __all__ = [
     "BackendFullError",
     "BackendMissingError",
     "BackendReadOnlyError",
+    "Batch",
     "Blob",
     "CacheCount",
     "CacheCounters",
@@ -67,12 +78,14 @@ __all__ = [
     "DigestConflictError",
     "DiskBackend",
     "DiskStats",
+    "Extent",
     "FileSink",
     "InvalidKeyError",
     "JsonDataTy",
     "Listable",
     "MemoryBackend",
     "MemorySink",
+    "MissingLinkError",
     "Put",
     "RemoteCache",
     "RemoteCacheBackend",
@@ -83,6 +96,7 @@ __all__ = [
     "Sample",
     "SampleFileError",
     "SampleSink",
+    "Slices",
     "SweepReport",
     "cache_counters",
     "default_sink",
