@@ -18,7 +18,7 @@ from torchstash.cache.disk import Blob
 from torchstash.content_store.devices import CPU
 from torchstash.content_store.errors import CorruptStorageError
 from torchstash.content_store.hashing import cpu
-from torchstash.content_store.memory import empty_storage, writable
+from torchstash.content_store.memory import empty_storage, forget_pages, writable
 
 # What tells a file from another that takes its place: inode, size, time of modification.
 _Identity = tuple[int, int, int]
@@ -53,9 +53,13 @@ class BlobLoader:
             if blob.path is None:
                 return _copied(blob, digest)
             identity = _status(blob, blob.path)
-            storage = (_mapped if mapped else _read)(blob.path, blob.size_bytes)
+            mapping = _mapping(blob.path, blob.size_bytes) if mapped else None
+            storage = _read(blob.path, blob.size_bytes) if mapping is None else mapping
             if self._verify and self._verified.get(digest) != identity:
                 _check(storage, digest)
+                if mapping is not None:
+                    # The pages that were hashed stay the file's, not this process's.
+                    forget_pages(mapping)
         except (_DamagedError, OSError) as error:
             raise CorruptStorageError(
                 f"the storage {digest.hex} of {wanted_by} is damaged: {error}; "
@@ -95,8 +99,8 @@ def _status(blob: Blob, path: Path) -> _Identity:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _mapped(path: Path, size_bytes: int) -> torch.UntypedStorage:
-    """The file as a private mapping; read into memory where there can be none."""
+def _mapping(path: Path, size_bytes: int) -> torch.UntypedStorage | None:
+    """The file as a private mapping; None where there can be none."""
     try:
         # PyTorch itself refuses to map a file that is too short.
         mapping = torch.UntypedStorage.from_file(str(path), False, size_bytes)
@@ -104,7 +108,7 @@ def _mapped(path: Path, size_bytes: int) -> torch.UntypedStorage:
     except (RuntimeError, UnicodeEncodeError):
         # This process has no more mappings, the file system has none at all, the path is
         # not UTF-8, which PyTorch insists on, or the file is gone: which reading it tells.
-        return _read(path, size_bytes)
+        return None
 
 
 def _read(path: Path, size_bytes: int) -> torch.UntypedStorage:

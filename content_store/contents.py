@@ -9,7 +9,10 @@ from typing import Final
 
 import torch
 
+from torchstash.cache.blake3_hasher import hash_whole
+from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Slices
+from torchstash.content_store.hashing import digest_storage
 from torchstash.content_store.memory import readable
 from torchstash.content_store.torch_internals import without_dispatch_modes
 
@@ -22,6 +25,18 @@ def contents_of(storage: torch.UntypedStorage) -> memoryview | Slices:
     if storage.device.type == "cpu":
         return readable(storage)
     return Slices(storage.nbytes(), lambda: slices_of(storage))
+
+
+def addressed(storage: torch.UntypedStorage) -> tuple[Digest, memoryview | Slices]:
+    """The content address of a storage, and `contents_of` it.
+
+    Raises:
+        UnsupportedStorageError: There are no bytes: meta, fake, or inside a wrapper.
+    """
+    if storage.device.type == "cpu":
+        view = readable(storage)
+        return Digest(hash_whole(view)), view
+    return digest_storage(storage), contents_of(storage)
 
 
 def slices_of(

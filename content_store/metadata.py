@@ -31,10 +31,8 @@ _KINDS_REMEMBERED: Final = 4096
 
 
 class Description(NamedTuple):
-    """Metadata that was checked, and what readers ask of it most."""
+    """Metadata that was checked, but for its digest, and what readers ask of it most."""
 
-    digest: bytes
-    # Right but for its digest.
     metadata: TensorMetadata
     storage_size_bytes: int
     # A strided view without lazy bits and without a quantizer: None for any other.
@@ -81,17 +79,17 @@ def encode(tensor: torch.Tensor, digest: Digest, size_bytes: int) -> bytes:
     return _DIGEST_HEADER + digest.raw + tail
 
 
-def decode(data: bytes, name: str) -> Description:
-    """`parse_metadata`, with what readers ask most of it at hand. Raises what that raises."""
+def decode(data: bytes, name: str) -> tuple[bytes, Description]:
+    """`parse_metadata` as the digest and what else there is. Raises what that raises."""
     if data[:2] == _DIGEST_HEADER and len(data) > _TAIL_BEGINS:
         try:
             kind = _checked_tail(data[_TAIL_BEGINS:])
         except CorruptMetadataError:
             kind = None  # The slow way says it of this tensor.
         if kind is not None:
-            return kind._replace(digest=data[2:_TAIL_BEGINS])
+            return data[2:_TAIL_BEGINS], kind
     metadata = parse_metadata(data, name)
-    return Description(metadata.storage_digest, metadata, metadata.storage_size_bytes, None)
+    return metadata.storage_digest, Description(metadata, metadata.storage_size_bytes, None)
 
 
 @lru_cache(_KINDS_REMEMBERED)
@@ -118,7 +116,7 @@ def _checked_tail(tail: bytes) -> Description | None:
         metadata.is_parameter,
         metadata.device.type == "cpu",
     )
-    return Description(digest, metadata, metadata.storage_size_bytes, plain)
+    return Description(metadata, metadata.storage_size_bytes, plain)
 
 
 def describe(tensor: torch.Tensor, digest: Digest) -> TensorMetadata:

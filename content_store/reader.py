@@ -123,7 +123,7 @@ class ContentStoreReader:
         description = self._described(blob, name)
         metadata = TensorMetadata()
         metadata.CopyFrom(description.metadata)
-        metadata.storage_digest = description.digest
+        metadata.storage_digest = blob.digest.raw
         return metadata
 
     def names(self, prefix: str = "") -> Iterator[str]:
@@ -235,11 +235,11 @@ class ContentStoreReader:
                 f"the tensor {name!r} in the content store at {self._location} has no metadata; "
                 "write the tensor again"
             )
-        description = decode(blob.note, name)
-        if description.digest != blob.digest.raw:
+        digest, description = decode(blob.note, name)
+        if digest != blob.digest.raw:
             raise CorruptMetadataError(
                 f"the metadata of tensor {name!r} is damaged: it gives the storage "
-                f"{description.digest.hex()}, and the store {blob.digest.hex}; "
+                f"{digest.hex()}, and the store {blob.digest.hex}; "
                 "write the tensor again"
             )
         if description.storage_size_bytes != blob.size_bytes:

@@ -74,8 +74,8 @@ def _parsed(data: bytes, name: str) -> tuple[SnapshotManifest, list[Description]
         if index >= len(storages):
             raise _damaged(name, f"it has no storage {index}")
         serialized = tensor.metadata.SerializeToString(deterministic=True)
-        description = decode(serialized, f"{name}, number {i}")
-        if (description.digest, description.storage_size_bytes) != storages[index]:
+        digest, description = decode(serialized, f"{name}, number {i}")
+        if (digest, description.storage_size_bytes) != storages[index]:
             raise _damaged(name, f"tensor {i} and storage {index} contradict each other")
         descriptions.append(description)
     return manifest, descriptions

@@ -16,8 +16,7 @@ import torch
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Batch, Put
 from torchstash.cache.fork_safe_lock import fork_safe_lock
-from torchstash.content_store.contents import SLICE_BYTES, contents_of
-from torchstash.content_store.hashing import digest_storage
+from torchstash.content_store.contents import SLICE_BYTES, addressed
 
 # Below, a thread costs more than it brings.
 _THREADS_FROM_BYTES: Final = 256 << 10
@@ -68,10 +67,10 @@ class _Keeper:
         self._lock = fork_safe_lock()
 
     def keep(self, storage: torch.UntypedStorage) -> Digest:
-        digest = digest_storage(storage)
+        digest, contents = addressed(storage)
         with self._lock:
             is_first = digest not in self._seen
             self._seen.add(digest)
         if is_first:
-            self._batch.add(Put(None, contents_of(storage), digest))
+            self._batch.add(Put(None, contents, digest))
         return digest

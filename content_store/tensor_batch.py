@@ -7,8 +7,7 @@ import torch
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import DiskBackend, Put, Slices
-from torchstash.content_store.contents import contents_of
-from torchstash.content_store.hashing import digest_storage
+from torchstash.content_store.contents import addressed
 from torchstash.content_store.metadata import encode
 from torchstash.content_store.names import tensor_key
 from torchstash.content_store.refusals import require_expressible
@@ -39,12 +38,11 @@ def write_tensors(backend: DiskBackend, tensors: Mapping[str, torch.Tensor]) -> 
         used.append(index)
     sizes_bytes = [storage.nbytes() for storage in storages]
     # What is small and near is hashed at once, and given with its first name.
-    digests: dict[int, Digest] = {
-        i: digest_storage(storage)
-        for i, storage in enumerate(storages)
-        if sizes_bytes[i] <= _SMALL_BYTES and storage.device.type == "cpu"
-    }
-    first: dict[int, memoryview | Slices] = {i: contents_of(storages[i]) for i in digests}
+    digests: dict[int, Digest] = {}
+    first: dict[int, memoryview | Slices] = {}
+    for i, storage in enumerate(storages):
+        if sizes_bytes[i] <= _SMALL_BYTES and storage.device.type == "cpu":
+            digests[i], first[i] = addressed(storage)
     with backend.batch() as batch:
         others = [i for i in range(len(storages)) if i not in digests]
         kept = keep_storages(batch, [storages[i] for i in others])

@@ -18,7 +18,8 @@ def without_dispatch_modes() -> AbstractContextManager[None]:
 
 def identity_of(storage: torch.UntypedStorage) -> int:
     """A number that storages share exactly if they are one, for as long as they live."""
-    return storage._cdata
+    identity: int = storage._cdata
+    return identity
 
 
 def hooks_of(tensor: torch.Tensor) -> int:

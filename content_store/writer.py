@@ -14,7 +14,7 @@ import torch
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import DiskBackend, Put
-from torchstash.content_store.contents import contents_of
+from torchstash.content_store.contents import addressed
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import InvalidDigestError
 from torchstash.content_store.hashing import digest_storage
@@ -59,10 +59,10 @@ class ContentStoreWriter:
         key = tensor_key(name)
         require_expressible(t)
         storage = t.untyped_storage()
-        digest = digest_storage(storage)
+        digest, contents = addressed(storage)
         size_bytes = storage.nbytes()
         note = encode(t, digest, size_bytes)
-        self._commit(Put(key, contents_of(storage), digest, note), size_bytes)
+        self._commit(Put(key, contents, digest, note), size_bytes)
 
     def write_tensors(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Keeps each tensor under its name, all in one commit.
@@ -124,8 +124,13 @@ class ContentStoreWriter:
             UnsupportedStorageError: The storage has no bytes of its own.
             StoreUnavailableError: It could not be written; the store is as it was.
         """
-        digest = digest_storage(storage)
-        put = Put(storage_key(digest), contents_of(storage), digest)
+        if not isinstance(storage, torch.UntypedStorage):
+            raise TypeError(
+                f"expected a torch.UntypedStorage, got {type(storage).__qualname__}; "
+                "a tensor's is tensor.untyped_storage()"
+            )
+        digest, contents = addressed(storage)
+        put = Put(storage_key(digest), contents, digest)
         self._commit(put, storage.nbytes())
         return digest.hex
 

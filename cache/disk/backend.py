@@ -192,7 +192,7 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Cl
             and row.digest == put.digest.raw
             and row.size_bytes == size_bytes
             and row.note == put.note
-            and is_intact(row.note, row.note_digest)
+            and is_intact(row.note, row.note_crc32)
             and not row.is_damaged
             and (row.is_synced or not self._durable)
             and self._is_all_there(row)
@@ -217,7 +217,7 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Cl
         row = self._catalogue.lookup(encode_key(key))
         if row is None:
             return None
-        if not is_intact(row.note, row.note_digest):
+        if not is_intact(row.note, row.note_crc32):
             raise CorruptEntryError(key, "its note is not the one that was put")
         return self._blob(row)
 
@@ -231,7 +231,7 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Cl
         keys = list(keys)
         rows = self._catalogue.lookup_all(map(encode_key, keys))
         for key, row in zip(keys, rows, strict=True):
-            if row is not None and not is_intact(row.note, row.note_digest):
+            if row is not None and not is_intact(row.note, row.note_crc32):
                 raise CorruptEntryError(key, "its note is not the one that was put")
         return [None if row is None else self._blob(row) for row in rows]
 

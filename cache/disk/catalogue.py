@@ -35,7 +35,7 @@ _KEYS_PER_PAGE = 512
 
 _LOOKUP = (
     "SELECT b.digest, b.size_bytes, b.data, b.id, b.packed_offset_bytes, b.is_synced, "
-    "b.is_damaged, e.note, e.note_digest "
+    "b.is_damaged, e.note, e.note_crc32 "
     "FROM entries e JOIN blobs b ON b.id = e.blob_id WHERE e.key = ?"
 )
 _LOOKUP_DIGEST = (
@@ -59,7 +59,7 @@ class EntryRow(NamedTuple):
     is_synced: bool
     is_damaged: bool
     note: bytes | None
-    note_digest: bytes | None
+    note_crc32: int | None
 
 
 class Catalogue:

@@ -23,8 +23,7 @@ FORMAT_VERSION = 2
 PAGE_SIZE_BYTES = 4096
 
 _SCHEMA = (
-    # `note` travels with the name: what its writer has to say of the contents. `note_digest` is
-    # the beginning of its BLAKE3 digest.
+    # `note` travels with the name: what its writer has to say of the contents.
     # `accessed_tick` orders entries by their last use. It counts commits, not seconds: a clock
     # that jumps must not evict what is in use.
     """
@@ -34,7 +33,7 @@ _SCHEMA = (
         written_unix_ns INTEGER NOT NULL,
         accessed_tick INTEGER NOT NULL,
         note BLOB,
-        note_digest BLOB
+        note_crc32 INTEGER
     ) WITHOUT ROWID
     """,
     # The contents lie in `data`, or in the packed file at `packed_offset_bytes`, or, where both

@@ -26,10 +26,10 @@ class BlobRow(NamedTuple):
 
 
 class Note(NamedTuple):
-    """What an entry says beside naming contents, and the beginning of its digest."""
+    """What an entry says beside naming contents, and its checksum."""
 
     data: bytes | None
-    digest: bytes | None
+    crc32: int | None
 
 
 class Transaction:
@@ -155,13 +155,13 @@ class Transaction:
                 self.use(blob_id)
             return
         old_id, *old_note = self._execute(
-            "SELECT blob_id, note, note_digest FROM entries WHERE key = ?", (key,)
+            "SELECT blob_id, note, note_crc32 FROM entries WHERE key = ?", (key,)
         ).fetchone()
         if old_id == blob_id and tuple(old_note) == note and not refresh:
             return
         self._execute(
             "UPDATE entries SET blob_id = ?, written_unix_ns = ?, accessed_tick = ?, note = ?, "
-            "note_digest = ? WHERE key = ?",
+            "note_crc32 = ? WHERE key = ?",
             (blob_id, now_unix_ns, tick, *note, key),
         )
         if old_id != blob_id:
