@@ -11,7 +11,7 @@ from typing import Final
 from blake3 import blake3
 
 # From here on the library's threads pay for themselves (measured).
-_THREADS_FROM_BYTES: Final = 8 << 20
+THREADS_FROM_BYTES: Final = 8 << 20
 
 
 class _Threads:
@@ -30,11 +30,11 @@ _THREADS: Final = _Threads()
 
 def hash_whole(contents: bytes | memoryview) -> bytes:
     """The 32 bytes of the digest of contiguous bytes. No copy; releases the interpreter's lock."""
-    if len(contents) < _THREADS_FROM_BYTES:
+    if len(contents) < THREADS_FROM_BYTES:
         return blake3(contents).digest()
     return blake3(contents, max_threads=_THREADS.count).digest()
 
 
 def hasher(size_bytes: int) -> blake3:
     """A hasher for contents of so many bytes that come in slices."""
-    return blake3(max_threads=_THREADS.count if size_bytes >= _THREADS_FROM_BYTES else 1)
+    return blake3(max_threads=_THREADS.count if size_bytes >= THREADS_FROM_BYTES else 1)

@@ -19,13 +19,14 @@ from torchstash.content_store.errors import (
     MissingTensorError,
     NotInStoreError,
     StoreUnavailableError,
+    StreamCaptureError,
     UnsupportedDtypeError,
     UnsupportedError,
     UnsupportedStorageError,
     UnsupportedTensorError,
     UnsupportedValueError,
 )
-from torchstash.content_store.hashing import hash_storage
+from torchstash.content_store.hashing import hash_storage, hash_storages
 from torchstash.content_store.read_mode import ReadMode
 from torchstash.content_store.reader import ContentStoreReader
 from torchstash.content_store.writer import ContentStoreWriter
@@ -47,10 +48,12 @@ __all__ = [
     "NotInStoreError",
     "ReadMode",
     "StoreUnavailableError",
+    "StreamCaptureError",
     "UnsupportedDtypeError",
     "UnsupportedError",
     "UnsupportedStorageError",
     "UnsupportedTensorError",
     "UnsupportedValueError",
     "hash_storage",
+    "hash_storages",
 ]

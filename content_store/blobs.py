@@ -17,8 +17,7 @@ from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob
 from torchstash.content_store.devices import CPU
 from torchstash.content_store.errors import CorruptStorageError
-from torchstash.content_store.hashing import cpu
-from torchstash.content_store.memory import empty_storage, forget_pages, writable
+from torchstash.content_store.memory import empty_storage, forget_pages, readable, writable
 
 # What tells a file from another that takes its place: inode, size, time of modification.
 _Identity = tuple[int, int, int]
@@ -124,6 +123,6 @@ def _read(path: Path, size_bytes: int) -> torch.UntypedStorage:
 
 
 def _check(storage: torch.UntypedStorage, digest: Digest) -> None:
-    found = cpu.digest(storage)
-    if found != digest:
-        raise _DamagedError(f"its bytes hash to {found.hex}")
+    found = hash_whole(readable(storage))
+    if found != digest.raw:
+        raise _DamagedError(f"its bytes hash to {found.hex()}")

@@ -19,7 +19,8 @@ Everything that `torchstash.content_store` raises on purpose::
     │   └── UnsupportedDtypeError       an element type that this PyTorch does not have
     ├── InvalidNameError                (ValueError) not 1 byte to 1 KiB of UTF-8
     ├── InvalidDigestError              (ValueError) not the 64 hex digits of a digest
-    └── DeviceUnavailableError          (RuntimeError) the tensor's device is not on this machine
+    ├── DeviceUnavailableError          (RuntimeError) the tensor's device is not on this machine
+    └── StreamCaptureError              (RuntimeError) a graph is being captured on the device
 
 The second bases are those that callers of `torch.utils._content_store` catch.
 Errors of the layer below arrive as `__cause__`.
@@ -96,3 +97,7 @@ class InvalidDigestError(ContentStoreError, ValueError):
 
 class DeviceUnavailableError(ContentStoreError, RuntimeError):
     """The device that the tensor was written from is not on this machine."""
+
+
+class StreamCaptureError(ContentStoreError, RuntimeError):
+    """What was asked needs results from a device on which a graph is being captured."""

@@ -67,6 +67,14 @@ def test_the_command_helps(environment: Path) -> None:
     assert "torchstash" in done.stdout
 
 
+def test_a_benchmark_of_a_checkout_runs_beside_it(environment: Path) -> None:
+    program = Path("tools/bench/without_bazel.py").absolute()
+    asked = ("--devices=cpu", "--only=torchstash,SHA-256", "--sizes=64B", "--budget=0.01")
+    done = _run(environment, "python", str(program), "hash", *asked)
+    assert done.returncode == 0, done.stderr
+    assert "SHA-256, hashlib" in done.stdout
+
+
 def test_it_is_typed_and_complete() -> None:
     names = set(zipfile.ZipFile(_WHEEL).namelist())
     assert "torchstash/py.typed" in names

@@ -29,6 +29,7 @@ enter_root() {
       mounts+=(--ro-bind-try "$folder" "$folder")
     done
   fi
+  mount_host_drivers
 
   # Bubblewrap waits for the command. Ctrl-C is the command's to answer (Bazel stops in good order), so bubblewrap must
   # outlive it; when bubblewrap alone is killed, setpriv's death signal asks the command to stop. The Bazel server is in a

@@ -37,6 +37,7 @@ root_prepare() {
 
 root_exec() {
   source "$bootstrap/enter_root.sh"
+  source "$bootstrap/host_drivers.sh"
   source "$bootstrap/trust_store.sh"
   find_trust_store
   if [[ -n ${PIP_EXTRA_INDEX_URL:-} ]]; then

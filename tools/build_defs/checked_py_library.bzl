@@ -3,7 +3,7 @@
 Python finds a module wherever it lies on the path, so a library can import what only a
 dependency of a dependency declares. Here a validation action reads the sources' imports and
 fails the build of the library, and of whatever depends on it, unless each is given by a direct
-dependency or by Python itself.
+dependency or by Python itself, or is declared to be optional.
 """
 
 load("@rules_python//python:defs.bzl", "PyInfo")
@@ -34,6 +34,7 @@ def _check_imports(ctx):
     allowed = {_module(ctx.workspace_name, file): None for file in ctx.files.srcs}
     for dep in ctx.attr.deps:
         allowed.update({name: None for name in _provided(ctx, dep)})
+    allowed.update({package + ".*": None for package in ctx.attr.optional_imports})
     report = ctx.actions.declare_file(ctx.label.name + ".imports")
     arguments = ctx.actions.args()
     arguments.add("--target", str(ctx.label))
@@ -83,6 +84,9 @@ checked_py_library = rule(
         "implicit_deps": attr.label_list(
             doc = "What must lie beside the sources at run time, imported by name or not.",
             providers = [PyInfo],
+        ),
+        "optional_imports": attr.string_list(
+            doc = "Packages that the sources use where they are, and that nothing brings: the module is imported by whoever can do without it.",
         ),
         "srcs": attr.label_list(
             allow_files = [".py"],

@@ -14,6 +14,7 @@ BWRAP = f"""
 [[ $* == '--ro-bind / / true' ]] && exit
 while (($#)) && [[ $1 != -- ]]; do
   [[ "$1 $3" == '--bind /etc/ssl/certs/java' ]] && java_folder=$2
+  [[ "$1 $3" == '--bind /mnt' ]] && list_folder=$2
   shift
 done
 case $2 in
@@ -25,6 +26,7 @@ case $2 in
   bazel) echo "bazel $(cat "$HOME/bazel_in_archive" 2>/dev/null || echo {WANTED})" ;;
   tee) cat >/dev/null ;;
   /bin/sh) [[ -e $HOME/no_key_store ]] || echo store >"$java_folder/cacerts" ;;
+  /usr/sbin/ldconfig) [[ -e $HOME/no_list ]] || echo list >"$list_folder/ld.so.cache" ;;
   /usr/bin/setpriv) printf '<%s>' "${{@:6}}" ;;
 esac
 exit 0
@@ -62,6 +64,7 @@ def host(tmp_path: Path) -> FakeHost:
     host.add("apt-get", APT_GET)
     host.add("bwrap", BWRAP)
     host.add("dpkg")
+    host.add("ldconfig")
     host.add("mmdebstrap", MMDEBSTRAP)
     host.add("sudo", SKIP_TO_COMMAND)
     host.add("unshare", SKIP_TO_COMMAND)
@@ -126,6 +129,74 @@ def test_certificates_that_cannot_be_converted_are_told_and_leave_debians(host: 
     assert trust_store(host) == "/usr/lib/torchstash/cacerts"
     assert ("could not be made a Java key store" in done.stderr) == HOST_BUNDLE.exists()
     assert not list(host.cache.glob("trust-*"))
+
+
+DRIVERS = "/usr/lib/torchstash/drivers"
+
+
+@pytest.fixture
+def driver(host: FakeHost) -> Path:
+    """The host's driver of NVIDIA, which its loader knows; among libraries that are none."""
+    path = host.home / "libcuda.so.1"
+    path.write_text("the host's")
+    known = [
+        f"libcuda.so.1 (libc6) => {host.home}/i386/libcuda.so.1",
+        f"libcuda.so.1 (libc6,x86-64) => {path}",
+        f"libcudart.so.13 (libc6,x86-64) => {host.home}/libcudart.so.13",
+        f"libnvidia-ml.so.1 (libc6,x86-64) => {host.home}/is/gone/libnvidia-ml.so.1",
+    ]
+    lines = "\n".join(["4 libs found in cache", *(f"\t{line}" for line in known)])
+    host.add("ldconfig", f"[[ $* == -p ]] && cat <<'END'\n{lines}\nEND")
+    return path
+
+
+def drivers_of(host: FakeHost) -> list[str]:
+    """The files mounted as drivers in the root, by their names there."""
+    return [word for word in last_mounts(host) if word.startswith(DRIVERS + "/")]
+
+
+def test_the_hosts_drivers_are_mounted_and_listed_once(host: FakeHost, driver: Path) -> None:
+    host.run("info")
+    mounts = last_mounts(host)
+    assert has_option(mounts, "--tmpfs", DRIVERS)
+    assert has_option(mounts, "--ro-bind", str(driver), f"{DRIVERS}/libcuda.so.1")
+    assert drivers_of(host) == [f"{DRIVERS}/libcuda.so.1"]
+    mounted = mounts[mounts.index("/etc/ld.so.cache") - 1]
+    assert Path(mounted).read_text() == "list\n"
+    assert Path(mounted).parent.parent == host.cache
+
+    calls = len(host.calls("bwrap"))
+    host.run("info")
+    assert last_mounts(host) == mounts
+    assert len(host.calls("bwrap")) == calls + 1
+
+
+def test_a_driver_on_the_callers_library_path_comes_first(host: FakeHost, driver: Path) -> None:
+    folder = host.home / "mine of two words"
+    folder.mkdir()
+    for name in ("libcuda.so.1", "libze_loader.so.1", "libcudart.so.13"):
+        (folder / name).touch()
+    host.run("info", LD_LIBRARY_PATH=f"/nowhere:{folder}")
+    mounts = last_mounts(host)
+    assert has_option(mounts, "--ro-bind", f"{folder}/libcuda.so.1", f"{DRIVERS}/libcuda.so.1")
+    assert drivers_of(host) == [f"{DRIVERS}/libcuda.so.1", f"{DRIVERS}/libze_loader.so.1"]
+    assert str(driver) not in mounts
+
+
+def test_a_host_without_drivers_leaves_the_roots_own_list(host: FakeHost) -> None:
+    host.run("info")
+    if not Path("/usr/local/nvidia/lib64").exists() and not Path("/usr/lib/wsl/lib").exists():
+        assert drivers_of(host) == []
+        assert "/etc/ld.so.cache" not in last_mounts(host)
+
+
+def test_drivers_that_cannot_be_listed_are_told_and_left_out(host: FakeHost, driver: Path) -> None:
+    (host.home / "no_list").touch()
+    done = host.run("info")
+    assert done.returncode == 0
+    assert "torch will find no accelerator there" in done.stderr
+    assert drivers_of(host) == []
+    assert not list(host.cache.glob("libraries-*"))
 
 
 def test_a_named_archive_is_used_instead(host: FakeHost) -> None:
@@ -252,6 +323,7 @@ def test_a_cache_that_cannot_be_written_is_told(host: FakeHost) -> None:
 
 def test_the_doctor_tells_of_the_root_before_and_after(host: FakeHost) -> None:
     before = host.run("--doctor").stdout
+    assert "drivers  of no accelerator on this host" in before
     assert f"root     can be built: {private_root(host)}" in before
     assert "chosen   root" in before
     assert host.calls("mmdebstrap") == []

@@ -1,0 +1,88 @@
+"""What caching costs: `tools/bazelw run //tools/bench:cache`.
+
+The layer's own share of a get, and the disk engine next to other local stores, all in one run. Exit
+status 1: it could not run, and standard error says why; 2: the command line makes no sense; 130:
+interrupted.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import app
+from rich.console import Console
+
+from torchstash.tools.bench.arguments import bench_parser, parse_sizes
+from torchstash.tools.bench.errors import BenchError
+from torchstash.tools.bench.measure import Effort
+from torchstash.tools.bench.plot import require_matplotlib
+from torchstash.tools.bench.publish import Picture, publish
+
+_DESCRIPTION = (
+    "Measures what a RemoteCache costs beside its backend, and gets and puts of local stores:"
+    " torchstash's, diskcache, SQLite, and PyTorch's files. Takes about ten seconds and 300 MiB of"
+    " disk."
+)
+_LEAST_BYTES = 8
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line, `argv[0]` the program. Exits with status 2 where it makes no sense."""
+    parser = bench_parser("cache", _DESCRIPTION)
+    parser.add_argument(
+        "--sizes",
+        metavar="SIZE,...",
+        type=parse_sizes,
+        default="1KiB,64KiB",
+        help="of the values on disk, 8 B at least (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--folder",
+        metavar="PATH",
+        default=tempfile.gettempdir(),
+        help="the stores are made in a folder within, which is removed (default: %(default)s)",
+    )
+    arguments = parser.parse_args(argv[1:])
+    if min(arguments.sizes) < _LEAST_BYTES:
+        parser.error(f"argument --sizes: a value has {_LEAST_BYTES} B at least")
+    return arguments
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Runs the benchmark; gives the exit status."""
+    # It loads PyTorch; what the command line gets wrong is said before.
+    from torchstash.tools.bench.caching import benchmark, stores  # noqa: PLC0415
+
+    # `bazel run` starts programs elsewhere, and says where the user stands.
+    inside = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."), arguments.folder).absolute()
+    try:
+        if arguments.plot is not None:
+            require_matplotlib()
+        with tempfile.TemporaryDirectory(dir=inside) as folder:
+            outcome = benchmark.run_benchmark(
+                sizes=arguments.sizes,
+                folder=Path(folder),
+                only=arguments.only or (),
+                effort=Effort(budget_seconds=arguments.budget),
+                console=Console(stderr=True),
+            )
+        publish(
+            outcome,
+            json_path=arguments.json,
+            plot_path=arguments.plot,
+            picture=Picture(benchmark.GET, "Getting one value from disk", stores.OURS),
+        )
+    except (BenchError, OSError) as error:
+        sys.stderr.write(f"cache: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("cache: interrupted\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=parse)

@@ -1,0 +1,77 @@
+"""Local stores of values by key, behind the two calls that are timed.
+
+None of them waits for the medium: what is put survives the death of the process, not power loss.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torchstash.cache import DiskBackend
+from torchstash.tools.bench.errors import UnavailableError
+
+OURS = "torchstash DiskBackend"
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store."""
+
+    get: Callable[[str], object]
+    put: Callable[[str, bytes], object]
+    close: Callable[[], None] = lambda: None
+
+
+def disk_backend(folder: Path) -> Store:
+    """Ours; the only one that checks what it reads."""
+    backend = DiskBackend(folder)
+    return Store(backend.get, backend.put, backend.close)
+
+
+def disk_cache(folder: Path) -> Store:
+    """A SQLite catalogue and a file for each larger value, with eviction."""
+    try:
+        import diskcache  # noqa: PLC0415 - a peer that may be missing
+    except ImportError as error:
+        raise UnavailableError(f"{error}: pip install diskcache") from error
+    cache = diskcache.Cache(str(folder))
+    return Store(cache.get, cache.set, cache.close)
+
+
+def sqlite(folder: Path) -> Store:
+    """A table of keys and values."""
+    connection = sqlite3.connect(folder / "values.sqlite", isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
+
+    def get(key: str) -> object:
+        row = connection.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
+        return None if row is None else row[0]
+
+    def put(key: str, value: bytes) -> None:
+        connection.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (key, value))
+
+    return Store(get, put, connection.close)
+
+
+def torch_files(folder: Path) -> Store:
+    """A file for each value, written beside its place and renamed."""
+    try:
+        from torch._inductor.remote_cache import LocalCacheBackend  # noqa: PLC0415 - may be missing
+    except ImportError as error:
+        raise UnavailableError(f"this PyTorch has no local cache: {error}") from error
+    backend = LocalCacheBackend()
+    return Store(
+        lambda key: backend.get(str(folder / key)),
+        lambda key, value: backend.put(str(folder / key), value),
+    )
+
+
+STORES: dict[str, Callable[[Path], Store]] = {
+    OURS: disk_backend,
+    "diskcache": disk_cache,
+    "SQLite, WAL": sqlite,
+    "torch LocalCacheBackend": torch_files,
+}

@@ -1,0 +1,46 @@
+"""Hands an outcome to those who wait for it: the terminal, and the files that were asked for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from torchstash.tools.bench.outcome import Outcome
+from torchstash.tools.bench.plot import write_plot
+from torchstash.tools.bench.report import print_report
+from torchstash.tools.bench.results_json import write_json
+
+# Tables of a log are as wide as they need.
+_LOG_WIDTH = 200
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What of an outcome is plotted."""
+
+    # Title of a section.
+    section: str
+    title: str
+    # Name of the contestant that stands out.
+    ours: str
+
+
+def publish(
+    outcome: Outcome, *, json_path: Path | None, plot_path: Path | None, picture: Picture
+) -> None:
+    """Writes the report to standard output, and a file for each path.
+
+    Raises:
+        OSError: A file cannot be written.
+        UnavailableError: The picture cannot be drawn.
+    """
+    console = Console()
+    print_report(console if console.is_terminal else Console(width=_LOG_WIDTH), outcome)
+    if json_path is not None:
+        write_json(json_path, outcome)
+    for section in outcome.sections:
+        if plot_path is not None and section.title == picture.section:
+            subtitle = outcome.environment.describe()
+            write_plot(
+                plot_path, section, title=picture.title, subtitle=subtitle, ours=picture.ours
+            )
