@@ -6,8 +6,8 @@ mapped, because touching a page behind the end of a file ends the process. Small
 contents, which have no file of their own, are copied into fresh memory.
 """
 
+import os
 from io import FileIO
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -49,11 +49,11 @@ class BlobLoader:
         """
         digest = blob.digest
         try:
-            if blob.path is None:
+            if blob.file is None:
                 return _copied(blob, digest)
-            identity = _status(blob, blob.path)
-            mapping = _mapping(blob.path, blob.size_bytes) if mapped else None
-            storage = _read(blob.path, blob.size_bytes) if mapping is None else mapping
+            identity = _status(blob, blob.file)
+            mapping = _mapping(blob.file, blob.size_bytes) if mapped else None
+            storage = _read(blob.file, blob.size_bytes) if mapping is None else mapping
             if self._verify and self._verified.get(digest) != identity:
                 _check(storage, digest)
                 if mapping is not None:
@@ -91,18 +91,18 @@ def _copied(blob: Blob, digest: Digest) -> torch.UntypedStorage:
     return storage
 
 
-def _status(blob: Blob, path: Path) -> _Identity:
-    status = path.stat()
+def _status(blob: Blob, path: str) -> _Identity:
+    status = os.stat(path)  # noqa: PTH116 - no Path per stored value
     if status.st_size != blob.size_bytes:
         raise _DamagedError(f"{path} has {status.st_size} of {blob.size_bytes} bytes")
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _mapping(path: Path, size_bytes: int) -> torch.UntypedStorage | None:
+def _mapping(path: str, size_bytes: int) -> torch.UntypedStorage | None:
     """The file as a private mapping; None where there can be none."""
     try:
         # PyTorch itself refuses to map a file that is too short.
-        mapping = torch.UntypedStorage.from_file(str(path), False, size_bytes)
+        mapping = torch.UntypedStorage.from_file(path, False, size_bytes)
         return cast("torch.UntypedStorage", mapping)
     except (RuntimeError, UnicodeEncodeError):
         # This process has no more mappings, the file system has none at all, the path is
@@ -110,7 +110,7 @@ def _mapping(path: Path, size_bytes: int) -> torch.UntypedStorage | None:
         return None
 
 
-def _read(path: Path, size_bytes: int) -> torch.UntypedStorage:
+def _read(path: str, size_bytes: int) -> torch.UntypedStorage:
     storage = empty_storage(size_bytes, CPU)
     rest = writable(storage)
     with FileIO(path) as file:

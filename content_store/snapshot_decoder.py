@@ -80,7 +80,7 @@ class SnapshotDecoder:
             if device.HasField("index"):
                 return torch.device(device.type, device.index)
             return torch.device(device.type)
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, ValueError, OverflowError) as error:
             raise self._damaged(f"{device.type!r} is no device ({error})") from error
 
     def _damaged(self, problem: str) -> CorruptMetadataError:

@@ -68,6 +68,8 @@ def _parsed(data: bytes, name: str) -> tuple[SnapshotManifest, list[Description]
     except DecodeError as error:
         raise _damaged(name, f"{len(data)} bytes that are no SnapshotManifest") from error
     storages = [(storage.digest, storage.size_bytes) for storage in manifest.storages]
+    if any(len(digest) != Digest.SIZE_BYTES for digest, _ in storages):
+        raise _damaged(name, f"a digest of it has not {Digest.SIZE_BYTES} bytes")
     descriptions = []
     for i, tensor in enumerate(manifest.tensors):
         index = tensor.storage_index

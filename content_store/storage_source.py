@@ -99,7 +99,7 @@ class StorageSource:
         except CorruptStorageError:
             with store_errors(self.location):
                 now = self.backend().locate_contents(blob.digest)
-            if now is None or (now.extent, now.path) != (blob.extent, blob.path):
+            if now is None or (now.extent, now.file) != (blob.extent, blob.file):
                 return None
             self._report_damage(blob.digest)
             raise

@@ -241,12 +241,12 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Cl
         return [None if row is None else self._blob(row) for row in rows]
 
     def _blob(self, row: EntryRow) -> Blob:
-        digest, extent, path = Digest(row.digest), None, None
+        digest, extent, file = Digest(row.digest), None, None
         if row.packed_offset_bytes is not None:
             extent = Extent(self._packed, row.packed_offset_bytes)
         elif row.data is None:
-            path = Path(self._files.path(row.digest))
-        return Blob(digest, row.size_bytes, row.data, extent, path, row.note)
+            file = self._files.path(row.digest)
+        return Blob(digest, row.size_bytes, row.data, extent, file, row.note)
 
     def mark_damaged(self, digest: Digest) -> None:
         """These contents were found damaged: the next put of the same ones writes them again."""

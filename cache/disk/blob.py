@@ -17,9 +17,9 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Where contents lie: in the catalogue, in the packed file, or in an immutable file (`path`).
+    """Where contents lie: in the catalogue, in the packed file, or in an immutable file.
 
-    Exactly one of `data`, `extent` and `path` is set. Nothing was checked: a reader compares the
+    Exactly one of `data`, `extent` and `file` is set. Nothing was checked: a reader compares the
     size of the file, and the digest of what it read. Where another process deletes or replaces
     the entry the file can be gone, and the extent can hold something else: look the key up again.
     """
@@ -28,9 +28,15 @@ class Blob:
     size_bytes: int
     data: bytes | None
     extent: Extent | None
-    path: Path | None
+    # As text: a Path costs more to make than the file to look at.
+    file: str | None
     # What the entry says beside naming the contents.
     note: bytes | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file of large contents."""
+        return None if self.file is None else Path(self.file)
 
     def small_contents(self) -> bytes | None:
         """The contents, unchecked, or what is left of them; None where `path` has them.
