@@ -45,7 +45,6 @@ class _Placed:
 
     files: list[bytes] = field(default_factory=list)
     extents: list[tuple[int, bytes | memoryview]] = field(default_factory=list)
-    keyless_ids: list[int] = field(default_factory=list)
     # How long the packed file is, once asked; and where what is put down in it ends.
     packed_size_bytes: int | None = None
     end_bytes: int = 0
@@ -146,10 +145,7 @@ class Committer:
             if item.links:
                 transaction.link(blob_id, self._linked(transaction, item))
             if item.key is None:
-                # In use until the end: an entry that names them may be replaced meanwhile.
-                if not counted:
-                    transaction.use(blob_id)
-                placed.keyless_ids.append(blob_id)
+                transaction.pin(blob_id)
             else:
                 transaction.set_entry(
                     item.key,
@@ -160,8 +156,7 @@ class Committer:
                     counted=counted,
                     refresh=keeps_order,
                 )
-        for blob_id in placed.keyless_ids:
-            transaction.release(blob_id)
+        transaction.unpin()
         if self._max_bytes is not None:
             transaction.evict(self._max_bytes, first_tick)
         if placed.extents:
@@ -198,10 +193,10 @@ class Committer:
                 item.size_bytes,
                 data=data,
                 packed_offset_bytes=offset,
-                uses=1,
+                uses=0 if item.key is None else 1,
                 synced=self._durable,
             )
-            return blob_id, True
+            return blob_id, item.key is not None
         if row.size_bytes != item.size_bytes:
             raise DigestConflictError(
                 f"the digest {item.digest.hex()} was given for {item.size_bytes} bytes, but the "

@@ -46,6 +46,7 @@ class Transaction:
         self._execute = connection.execute
         self._executemany = connection.executemany
         self.dropped_files: list[bytes] = []
+        self._pinned: set[int] = set()
         self._totals = self._execute(
             "SELECT stored_bytes, tick, packed_end_bytes, free_bytes FROM totals"
         ).fetchone()
@@ -188,6 +189,19 @@ class Transaction:
         self.release(rows[0][0])
         return True
 
+    def pin(self, blob_id: int) -> None:
+        """Keep contents until `unpin`, whatever leads to them; an entry of theirs may come yet.
+
+        Nothing of it is written down, so that what is unchanged costs no byte.
+        """
+        self._pinned.add(blob_id)
+
+    def unpin(self) -> None:
+        """Drop those of the pinned contents that nothing leads to."""
+        pinned, self._pinned = self._pinned, set()
+        for blob_id in pinned:
+            self._drop(blob_id)
+
     def use(self, blob_id: int) -> None:
         """Count one thing more that leads to these contents."""
         self._execute("UPDATE blobs SET uses = uses + 1 WHERE id = ?", (blob_id,))
@@ -201,10 +215,13 @@ class Transaction:
         """Drop contents that nothing leads to, and then what only they led to."""
         waiting = [blob_id]
         while waiting:
+            candidate = waiting.pop()
+            if candidate in self._pinned:
+                continue
             rows = self._execute(
                 "DELETE FROM blobs WHERE id = ? AND uses = 0 "
                 "RETURNING id, digest, size_bytes, packed_offset_bytes, data IS NULL",
-                (waiting.pop(),),
+                (candidate,),
             ).fetchall()
             for dropped_id, digest, size_bytes, packed_offset_bytes, elsewhere in rows:
                 self._stored_bytes -= size_bytes
