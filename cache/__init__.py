@@ -16,7 +16,16 @@ from torchstash.cache.capabilities import (
 )
 from torchstash.cache.counters import CacheCount, CacheCounters, cache_counters
 from torchstash.cache.digest import Digest
-from torchstash.cache.disk import Blob, DiskBackend, DiskStats, Put, SweepReport
+from torchstash.cache.disk import (
+    Batch,
+    Blob,
+    DiskBackend,
+    DiskStats,
+    Extent,
+    Put,
+    Slices,
+    SweepReport,
+)
 from torchstash.cache.errors import (
     BackendBusyError,
     BackendClosedError,
@@ -39,6 +48,7 @@ from torchstash.cache.errors import (
     DecodeError,
     DigestConflictError,
     InvalidKeyError,
+    MissingLinkError,
     SampleFileError,
 )
 from torchstash.cache.json_serde import JsonDataTy, RemoteCacheJsonSerde
@@ -77,6 +87,7 @@ __all__ = [
     "BackendSkippedError",
     "BackendTimeoutError",
     "BackendUnreachableError",
+    "Batch",
     "Blob",
     "CacheCount",
     "CacheCounters",
@@ -91,6 +102,7 @@ __all__ = [
     "DigestConflictError",
     "DiskBackend",
     "DiskStats",
+    "Extent",
     "FileSink",
     "InvalidKeyError",
     "JsonDataTy",
@@ -98,6 +110,7 @@ __all__ = [
     "ManyAtOnce",
     "MemoryBackend",
     "MemorySink",
+    "MissingLinkError",
     "Put",
     "PutIfAbsent",
     "RemoteCache",
@@ -110,6 +123,7 @@ __all__ = [
     "SampleFileError",
     "SampleSink",
     "SampleSummary",
+    "Slices",
     "SweepReport",
     "cache_counters",
     "default_sink",

@@ -3,6 +3,7 @@
     CacheError
     +-- InvalidKeyError (ValueError)       a key that UTF-8 cannot encode
     +-- DigestConflictError (ValueError)   one digest was given for contents of two sizes
+    +-- MissingLinkError (ValueError)      an entry needs contents that are not there
     +-- DecodeError (ValueError)           bytes that are no value of the serde's type
     +-- CorruptEntryError                  an entry whose bytes are not those that were put
     +-- SampleFileError                    a sample that a file of samples could not take
@@ -39,6 +40,10 @@ class InvalidKeyError(CacheError, ValueError):
 
 class DigestConflictError(CacheError, ValueError):
     """A digest was given for contents of another size than those kept under it."""
+
+
+class MissingLinkError(CacheError, ValueError):
+    """An entry was to link contents that neither the store nor the commit has."""
 
 
 class DecodeError(CacheError, ValueError):

@@ -13,6 +13,7 @@ from torchstash.content_store.errors import (
     DeviceUnavailableError,
     InvalidDigestError,
     InvalidNameError,
+    MissingSnapshotError,
     MissingStorageError,
     MissingStoreError,
     MissingTensorError,
@@ -23,8 +24,10 @@ from torchstash.content_store.errors import (
     UnsupportedError,
     UnsupportedStorageError,
     UnsupportedTensorError,
+    UnsupportedValueError,
 )
 from torchstash.content_store.hashing import hash_storage, hash_storages
+from torchstash.content_store.read_mode import ReadMode
 from torchstash.content_store.reader import ContentStoreReader
 from torchstash.content_store.writer import ContentStoreWriter
 
@@ -38,16 +41,19 @@ __all__ = [
     "DeviceUnavailableError",
     "InvalidDigestError",
     "InvalidNameError",
+    "MissingSnapshotError",
     "MissingStorageError",
     "MissingStoreError",
     "MissingTensorError",
     "NotInStoreError",
+    "ReadMode",
     "StoreUnavailableError",
     "StreamCaptureError",
     "UnsupportedDtypeError",
     "UnsupportedError",
     "UnsupportedStorageError",
     "UnsupportedTensorError",
+    "UnsupportedValueError",
     "hash_storage",
     "hash_storages",
 ]

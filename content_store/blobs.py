@@ -2,23 +2,22 @@
 
 A file is mapped copy-on-write (private): pages are read when they are touched, and
 writing to the storage never reaches the store. Its size is checked before it is
-mapped, because touching a page behind the end of a file ends the process. Values
-that the catalogue holds itself are copied into fresh memory.
+mapped, because touching a page behind the end of a file ends the process. Small
+contents, which have no file of their own, are copied into fresh memory.
 """
 
 import os
 from io import FileIO
-from pathlib import Path
 from typing import cast
 
 import torch
 
+from torchstash.cache.blake3_hasher import hash_whole
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob
 from torchstash.content_store.devices import CPU
 from torchstash.content_store.errors import CorruptStorageError
-from torchstash.content_store.hashing import cpu
-from torchstash.content_store.memory import empty_storage, writable
+from torchstash.content_store.memory import empty_storage, forget_pages, readable, writable
 
 # What tells a file from another that takes its place: inode, size, time of modification.
 _Identity = tuple[int, int, int]
@@ -27,37 +26,45 @@ _Identity = tuple[int, int, int]
 class BlobLoader:
     """Loads storages, each checked against its digest unless `verify` is False.
 
-    A file is hashed when it is first loaded, and again only when its inode, size or
-    time of modification has changed since. Thread-safe.
+    Small contents are always checked: between their look-up and their reading another
+    process may have deleted them, and used their place anew. A file is hashed when it is
+    first loaded, and again only when its inode, size or time of modification has changed
+    since. Thread-safe.
     """
 
     def __init__(self, *, verify: bool) -> None:
         self._verify = verify
         self._verified: dict[Digest, _Identity] = {}
 
-    def load(self, blob: Blob, digest: Digest, wanted_by: str) -> torch.UntypedStorage:
+    def load(self, blob: Blob, wanted_by: str, *, mapped: bool = True) -> torch.UntypedStorage:
         """A fresh storage on the CPU with the contents of `blob`.
 
         Args:
             blob: Where the engine keeps the contents.
-            digest: What they must hash to.
             wanted_by: For the message: whose storage this is.
+            mapped: Map a file, where the system can, instead of reading it.
 
         Raises:
             CorruptStorageError: The bytes are absent, or are not those with this digest.
         """
+        digest = blob.digest
         try:
-            if blob.digest != digest:
-                raise _DamagedError(f"the catalogue has {blob.digest.hex} in its place")  # noqa: TRY301 - one place makes the message
-            storage, identity = _loaded(blob)
-            if self._verify and (identity is None or self._verified.get(digest) != identity):
+            if blob.file is None:
+                return _copied(blob, digest)
+            identity = _status(blob, blob.file)
+            mapping = _mapping(blob.file, blob.size_bytes) if mapped else None
+            storage = _read(blob.file, blob.size_bytes) if mapping is None else mapping
+            if self._verify and self._verified.get(digest) != identity:
                 _check(storage, digest)
+                if mapping is not None:
+                    # The pages that were hashed stay the file's, not this process's.
+                    forget_pages(mapping)
         except (_DamagedError, OSError) as error:
             raise CorruptStorageError(
                 f"the storage {digest.hex} of {wanted_by} is damaged: {error}; "
                 "write the tensor again"
             ) from error
-        if self._verify and identity is not None:
+        if self._verify:
             self._verified[digest] = identity
         return storage
 
@@ -66,44 +73,56 @@ class _DamagedError(Exception):
     """Says what was found, for the message of the public error."""
 
 
-def _loaded(blob: Blob) -> tuple[torch.UntypedStorage, _Identity | None]:
-    if blob.data is not None:
-        if len(blob.data) != blob.size_bytes:
-            raise _DamagedError(f"{len(blob.data)} of {blob.size_bytes} bytes are left")
-        storage = empty_storage(blob.size_bytes, CPU)
-        writable(storage)[:] = blob.data
-        return storage, None
-    if blob.path is None:
+def _copied(blob: Blob, digest: Digest) -> torch.UntypedStorage:
+    storage = empty_storage(blob.size_bytes, CPU)
+    target = writable(storage)
+    if blob.extent is not None:
+        count = blob.extent.file.read_into(blob.extent.offset_bytes, target)
+    elif blob.data is not None:
+        count = min(len(blob.data), blob.size_bytes)
+        target[:count] = blob.data[:count]
+    else:
         raise _DamagedError("the catalogue has neither its bytes nor a file")
-    with FileIO(blob.path) as file:
-        status = os.fstat(file.fileno())
-        if status.st_size != blob.size_bytes:
-            raise _DamagedError(f"{blob.path} has {status.st_size} of {blob.size_bytes} bytes")
-        storage = _mapped(blob.path, file, blob.size_bytes)
-    return storage, (status.st_ino, status.st_size, status.st_mtime_ns)
+    if count != blob.size_bytes:
+        raise _DamagedError(f"{count} of {blob.size_bytes} bytes are left")
+    found = hash_whole(target)
+    if found != digest.raw:
+        raise _DamagedError(f"its bytes hash to {found.hex()}")
+    return storage
 
 
-def _mapped(path: Path, file: FileIO, size_bytes: int) -> torch.UntypedStorage:
-    """The file as a private mapping; read into memory where there can be none."""
-    if size_bytes > 0:
-        try:
-            mapping = torch.UntypedStorage.from_file(str(path), False, size_bytes)
-            return cast("torch.UntypedStorage", mapping)
-        except (RuntimeError, UnicodeEncodeError):
-            # This process has no more mappings, the file system has none at all, or the
-            # path is not UTF-8, which PyTorch insists on.
-            pass
+def _status(blob: Blob, path: str) -> _Identity:
+    status = os.stat(path)  # noqa: PTH116 - no Path per stored value
+    if status.st_size != blob.size_bytes:
+        raise _DamagedError(f"{path} has {status.st_size} of {blob.size_bytes} bytes")
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _mapping(path: str, size_bytes: int) -> torch.UntypedStorage | None:
+    """The file as a private mapping; None where there can be none."""
+    try:
+        # PyTorch itself refuses to map a file that is too short.
+        mapping = torch.UntypedStorage.from_file(path, False, size_bytes)
+        return cast("torch.UntypedStorage", mapping)
+    except (RuntimeError, UnicodeEncodeError):
+        # This process has no more mappings, the file system has none at all, the path is
+        # not UTF-8, which PyTorch insists on, or the file is gone: which reading it tells.
+        return None
+
+
+def _read(path: str, size_bytes: int) -> torch.UntypedStorage:
     storage = empty_storage(size_bytes, CPU)
     rest = writable(storage)
-    while rest:
-        count = file.readinto(rest)
-        if not count:
-            raise _DamagedError(f"{path} ended {len(rest)} bytes early")
-        rest = rest[count:]
+    with FileIO(path) as file:
+        while rest:
+            count = file.readinto(rest)
+            if not count:
+                raise _DamagedError(f"{path} ended {len(rest)} bytes early")
+            rest = rest[count:]
     return storage
 
 
 def _check(storage: torch.UntypedStorage, digest: Digest) -> None:
-    found = cpu.digest(storage)
-    if found != digest:
-        raise _DamagedError(f"its bytes hash to {found.hex}")
+    found = hash_whole(readable(storage))
+    if found != digest.raw:
+        raise _DamagedError(f"its bytes hash to {found.hex()}")

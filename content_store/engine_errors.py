@@ -1,7 +1,5 @@
 """Errors of the disk engine as errors of this layer."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from torchstash.cache.errors import (
@@ -12,6 +10,7 @@ from torchstash.cache.errors import (
     InvalidKeyError,
 )
 from torchstash.content_store.errors import (
+    ContentStoreError,
     CorruptMetadataError,
     CorruptStoreError,
     InvalidNameError,
@@ -20,18 +19,32 @@ from torchstash.content_store.errors import (
 )
 
 
-@contextmanager
-def store_errors(location: Path) -> Iterator[None]:
-    """Raises what the engine of the store at `location` raises as a `ContentStoreError`."""
-    try:
-        yield
-    except BackendMissingError as error:
-        raise MissingStoreError(f"no content store: {error}") from error
-    except InvalidKeyError as error:
-        raise InvalidNameError(str(error)) from error
-    except CorruptEntryError as error:
-        raise CorruptMetadataError(f"in the content store at {location}, {error}") from error
-    except BackendCorruptError as error:
-        raise CorruptStoreError(f"the content store at {location} is damaged: {error}") from error
-    except CacheError as error:
-        raise StoreUnavailableError(f"the content store at {location}: {error}") from error
+class store_errors:  # noqa: N801 - used like a function
+    """Raises what the engine of the store at `location` raises as a `ContentStoreError`.
+
+    A class, not a generator: it surrounds every read and write of a small tensor.
+    """
+
+    __slots__ = ("_location",)
+
+    def __init__(self, location: Path) -> None:
+        self._location = location
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, CacheError):
+            raise _translated(self._location, error) from error
+
+
+def _translated(location: Path, error: CacheError) -> ContentStoreError:
+    if isinstance(error, BackendMissingError):
+        return MissingStoreError(f"no content store: {error}")
+    if isinstance(error, InvalidKeyError):
+        return InvalidNameError(str(error))
+    if isinstance(error, CorruptEntryError):
+        return CorruptMetadataError(f"in the content store at {location}, {error}")
+    if isinstance(error, BackendCorruptError):
+        return CorruptStoreError(f"the content store at {location} is damaged: {error}")
+    return StoreUnavailableError(f"the content store at {location}: {error}")

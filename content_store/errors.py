@@ -7,13 +7,15 @@ Everything that `torchstash.content_store` raises on purpose::
     │   └── MissingStoreError           (FileNotFoundError) there is no store at this place
     ├── NotInStoreError                 (FileNotFoundError)
     │   ├── MissingTensorError          no tensor was written under this name
-    │   └── MissingStorageError         no storage with this digest was written
+    │   ├── MissingStorageError         no storage with this digest was written
+    │   └── MissingSnapshotError        no state dict was saved under this name
     ├── CorruptStoreError               what was read is not what was written
     │   ├── CorruptMetadataError        the description of a tensor
     │   └── CorruptStorageError         the bytes of a storage
     ├── UnsupportedError                (TypeError) it cannot be kept, or rebuilt, exactly
     │   ├── UnsupportedTensorError      sparse, nested, a subclass, with hooks, ...
     │   ├── UnsupportedStorageError     no bytes behind it: meta, fake, of a wrapper
+    │   ├── UnsupportedValueError       something in a state dict that is no tensor
     │   └── UnsupportedDtypeError       an element type that this PyTorch does not have
     ├── InvalidNameError                (ValueError) not 1 byte to 1 KiB of UTF-8
     ├── InvalidDigestError              (ValueError) not the 64 hex digits of a digest
@@ -49,6 +51,10 @@ class MissingStorageError(NotInStoreError):
     """No storage with this digest was written."""
 
 
+class MissingSnapshotError(NotInStoreError):
+    """No state dict was saved under this name."""
+
+
 class CorruptStoreError(ContentStoreError):
     """What was read is not what was written; nothing of it was handed out."""
 
@@ -73,12 +79,16 @@ class UnsupportedStorageError(UnsupportedError):
     """A storage without bytes to hash: meta, fake, or inside a wrapper subclass."""
 
 
+class UnsupportedValueError(UnsupportedError):
+    """A value in a state dict, or a key of it, that a `SnapshotManifest` cannot express."""
+
+
 class UnsupportedDtypeError(UnsupportedError):
     """An element type that this PyTorch does not have."""
 
 
 class InvalidNameError(ContentStoreError, ValueError):
-    """A tensor's name is not 1 byte to 1 KiB of UTF-8."""
+    """A name is not 1 byte to 1 KiB of UTF-8."""
 
 
 class InvalidDigestError(ContentStoreError, ValueError):

@@ -9,6 +9,7 @@ the storage.
 """
 
 import ctypes
+import mmap
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +17,7 @@ import torch
 
 from torchstash.content_store.errors import UnsupportedStorageError
 
+_C_LIBRARY: Final = ctypes.CDLL(None)
 _PYBUF_READ: Final = 0x100
 _PYBUF_WRITE: Final = 0x200
 
@@ -57,6 +59,17 @@ def writable(storage: torch.UntypedStorage) -> memoryview:
     return (
         _from_memory(address, size_bytes, _PYBUF_WRITE) if size_bytes else memoryview(bytearray())
     )
+
+
+def forget_pages(storage: torch.UntypedStorage) -> None:
+    """Gives back the pages of an untouched private mapping; its file still has them.
+
+    Best effort: where the system has no `madvise` nothing happens.
+    """
+    madvise = getattr(_C_LIBRARY, "madvise", None)
+    address = address_of(storage)
+    if madvise is not None and address % mmap.PAGESIZE == 0:
+        madvise(ctypes.c_void_p(address), ctypes.c_size_t(storage.nbytes()), mmap.MADV_DONTNEED)
 
 
 def _without_bytes(storage: torch.UntypedStorage) -> UnsupportedStorageError:

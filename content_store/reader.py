@@ -5,29 +5,27 @@ copy-on-write, small ones copied, so changing it never changes the store.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 
 from torchstash.cache.digest import Digest
-from torchstash.cache.disk import DiskBackend
-from torchstash.cache.errors import CacheError, CorruptEntryError
-from torchstash.content_store.blobs import BlobLoader
-from torchstash.content_store.devices import CPU, available_device, moved, recorded_device
+from torchstash.cache.disk import Blob
+from torchstash.content_store.devices import CPU, available_device, recorded_device
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import (
     CorruptMetadataError,
-    CorruptStorageError,
     MissingStorageError,
     MissingTensorError,
 )
-from torchstash.content_store.live_storages import LiveStorages
-from torchstash.content_store.metadata import parse_metadata
-from torchstash.content_store.names import TENSOR_PREFIX, storage_key, tensor_key
-from torchstash.content_store.rebuild import rebuild
+from torchstash.content_store.metadata import Description, decode
+from torchstash.content_store.names import SNAPSHOT_PREFIX, TENSOR_PREFIX, tensor_key
+from torchstash.content_store.read_mode import ReadMode
+from torchstash.content_store.rebuild import rebuild, rebuild_plain
+from torchstash.content_store.snapshot_reading import load_snapshot
+from torchstash.content_store.storage_source import LOOKUP_ATTEMPTS, StorageSource
 from torchstash.proto.content_store.v1.tensor_metadata_pb2 import TensorMetadata
 
 
@@ -44,16 +42,20 @@ class ContentStoreReader:
             anybody uses it, so that views alias again. The reader itself keeps none
             alive. False: each call gives a fresh storage.
         verify: Each storage is hashed when it is first read (a file once per reader,
-            until it changes), and damage raises. False: only its size is checked.
+            until it changes), and damage raises. False: only the sizes of large ones are.
+        mode: How large storages are read: "mapped", "copied", or as the medium suggests.
     """
 
     def __init__(
-        self, loc: str | os.PathLike[str], *, cache: bool = True, verify: bool = True
+        self,
+        loc: str | os.PathLike[str],
+        *,
+        cache: bool = True,
+        verify: bool = True,
+        mode: ReadMode | str = ReadMode.AUTO,
     ) -> None:
         self._location = Path(loc).absolute()
-        self._opened: DiskBackend | None = None
-        self._live = LiveStorages() if cache else None
-        self._blobs = BlobLoader(verify=verify)
+        self._source = StorageSource(self._location, cache=cache, verify=verify, mode=mode)
 
     def read_tensor(
         self, name: str, *, device: torch.device | str | int | None = None
@@ -71,24 +73,13 @@ class ContentStoreReader:
             UnsupportedDtypeError: The installed PyTorch lacks its dtype.
             DeviceUnavailableError: Its device is not on this machine.
         """
-        metadata = self.read_tensor_metadata(name)
-        target = recorded_device(metadata, name) if device is None else available_device(device)
-        digest = Digest(metadata.storage_digest)
-        size_bytes = metadata.storage_size_bytes
-        storage = self._live.get(digest, target, size_bytes) if self._live is not None else None
-        if storage is None:
-            storage = self._load(digest, target, f"the tensor {name!r}")
-        if storage is None:
-            raise CorruptStorageError(
-                f"the storage {digest.hex} of the tensor {name!r} is gone from the content store "
-                f"at {self._location}; write the tensor again"
-            )
-        if storage.nbytes() != size_bytes:
-            raise CorruptMetadataError(
-                f"the metadata of tensor {name!r} is damaged: it gives its storage {digest.hex} "
-                f"{size_bytes} bytes, and the store has {storage.nbytes()}; write the tensor again"
-            )
-        return rebuild(metadata, storage)
+        key = tensor_key(name)
+        for _ in range(LOOKUP_ATTEMPTS):
+            blob = self._locate(key, name)
+            tensor = self._read(blob, name, device)
+            if tensor is not None:
+                return tensor
+        raise self._source.overtaken(f"the tensor {name!r}")
 
     def read_storage(
         self, h: str, *, device: torch.device | str | int | None = None
@@ -107,12 +98,18 @@ class ContentStoreReader:
                 f"no storage {h!r}: the address of a storage is the 64 hex digits that "
                 "write_storage gives"
             ) from error
-        storage = self._load(digest, CPU if device is None else available_device(device), "no name")
-        if storage is None:
-            raise MissingStorageError(
-                f"no storage {digest.hex} in the content store at {self._location}"
-            )
-        return storage
+        target = CPU if device is None else available_device(device)
+        for _ in range(LOOKUP_ATTEMPTS):
+            with store_errors(self._location):
+                blob = self._source.backend().locate_contents(digest)
+            if blob is None:
+                raise MissingStorageError(
+                    f"no storage {digest.hex} in the content store at {self._location}"
+                )
+            storage = self._source.shared(blob, target, "no name")
+            if storage is not None:
+                return storage
+        raise self._source.overtaken(f"the storage {digest.hex}")
 
     def read_tensor_metadata(self, name: str) -> TensorMetadata:
         """What was recorded of the tensor of that name. Its bytes are not read.
@@ -122,19 +119,12 @@ class ContentStoreReader:
             CorruptMetadataError: What was recorded is damaged.
             UnsupportedDtypeError: The installed PyTorch lacks its dtype.
         """
-        key = tensor_key(name)
-        with store_errors(self._location):
-            try:
-                data = self._backend().get(key)
-            except CorruptEntryError:
-                self._report_damage(key)
-                raise
-        if data is None:
-            raise MissingTensorError(
-                f"no tensor {name!r} in the content store at {self._location}; check the name "
-                "against ContentStoreReader.names, or `torchstash ls`"
-            )
-        return parse_metadata(data, name)
+        blob = self._locate(tensor_key(name), name)
+        description = self._described(blob, name)
+        metadata = TensorMetadata()
+        metadata.CopyFrom(description.metadata)
+        metadata.storage_digest = blob.digest.raw
+        return metadata
 
     def names(self, prefix: str = "") -> Iterator[str]:
         """The names of all tensors that begin with `prefix`, in the order of their UTF-8 bytes.
@@ -142,13 +132,64 @@ class ContentStoreReader:
         Names that are written while the iterator runs may or may not be among them.
         """
         with store_errors(self._location):
-            keys = self._backend().keys(TENSOR_PREFIX + prefix)
-        return self._names_of(keys)
+            keys = self._source.backend().keys(TENSOR_PREFIX + prefix)
+        return self._names_of(keys, TENSOR_PREFIX)
+
+    def snapshots(self, prefix: str = "") -> Iterator[str]:
+        """The names of all snapshots that begin with `prefix`, like `names`."""
+        with store_errors(self._location):
+            keys = self._source.backend().keys(SNAPSHOT_PREFIX + prefix)
+        return self._names_of(keys, SNAPSHOT_PREFIX)
+
+    def read_tensors(
+        self, names: Iterable[str], *, device: torch.device | str | int | None = None
+    ) -> dict[str, torch.Tensor]:
+        """The tensors of those names, all of one instant; otherwise like `read_tensor`."""
+        wanted = {name: tensor_key(name) for name in names}
+        for _ in range(LOOKUP_ATTEMPTS):
+            with store_errors(self._location):
+                blobs = self._source.backend().locate_all(wanted.values())
+            found = {}
+            for name, blob in zip(wanted, blobs, strict=True):
+                if blob is None:
+                    raise self._missing(name)
+                tensor = self._read(blob, name, device)
+                if tensor is None:
+                    break
+                found[name] = tensor
+            else:
+                return found
+        raise self._source.overtaken(f"one of {len(wanted)} tensors")
+
+    def load_state_dict(
+        self,
+        name: str,
+        *,
+        device: torch.device | str | int | None = None,
+        mode: ReadMode | str | None = None,
+    ) -> Any:  # noqa: ANN401 - the caller knows what was saved
+        """What `ContentStoreWriter.save_state_dict` kept under `name`.
+
+        Tensors that viewed one storage view one again, and a tensor that was there twice is;
+        nothing else is shared, not even with what is loaded next.
+
+        Args:
+            name: As it was saved.
+            device: Where to put the tensors; None: where each was.
+            mode: How large storages are read; None: as the reader was told.
+
+        Raises:
+            MissingSnapshotError: Nothing was saved under `name`.
+            CorruptMetadataError: What was recorded is damaged.
+            CorruptStorageError: The bytes of a tensor are.
+            UnsupportedDtypeError: The installed PyTorch lacks a dtype.
+            DeviceUnavailableError: A device is not on this machine.
+        """
+        return load_snapshot(self._source, name, device=device, mode=mode)
 
     def close(self) -> None:
         """Gives back files and connections; tensors that were read stay valid."""
-        if self._opened is not None:
-            self._opened.close()
+        self._source.close()
 
     def __enter__(self) -> Self:
         return self
@@ -156,42 +197,64 @@ class ContentStoreReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _names_of(self, keys: Iterator[str]) -> Iterator[str]:
+    def _names_of(self, keys: Iterator[str], prefix: str) -> Iterator[str]:
         with store_errors(self._location):
             for key in keys:
-                yield key.removeprefix(TENSOR_PREFIX)
+                yield key.removeprefix(prefix)
 
-    def _backend(self) -> DiskBackend:
-        if self._opened is None:
-            self._opened = DiskBackend.open_read_only(self._location)
-        return self._opened
-
-    def _load(
-        self, digest: Digest, device: torch.device, wanted_by: str
-    ) -> torch.UntypedStorage | None:
-        """The live storage with that digest, or a fresh one; None where the store lacks it."""
-        key = storage_key(digest)
+    def _locate(self, key: str, name: str) -> Blob:
         with store_errors(self._location):
-            blob = self._backend().locate(key)
+            blob = self._source.backend().locate(key)
         if blob is None:
+            raise self._missing(name)
+        return blob
+
+    def _missing(self, name: str) -> MissingTensorError:
+        return MissingTensorError(
+            f"no tensor {name!r} in the content store at {self._location}; check the name "
+            "against ContentStoreReader.names, or `torchstash ls`"
+        )
+
+    def _read(
+        self, blob: Blob, name: str, device: torch.device | str | int | None
+    ) -> torch.Tensor | None:
+        """The tensor; None where it was replaced meanwhile."""
+        description = self._described(blob, name)
+        target = self._target(description, name, device)
+        storage = self._source.shared(blob, target, f"the tensor {name!r}")
+        if storage is None:
             return None
-        if self._live is not None:
-            live = self._live.get(digest, device, blob.size_bytes)
-            if live is not None:
-                return live
-        try:
-            storage = moved(self._blobs.load(blob, digest, wanted_by), device)
-        except CorruptStorageError:
-            self._report_damage(key)
-            raise
-        return storage if self._live is None else self._live.share(digest, storage)
+        if description.plain is not None:
+            return rebuild_plain(description.plain, storage)
+        return rebuild(description.metadata, storage)
 
-    def _report_damage(self, key: str) -> None:
-        """Lets the next writer of the same contents write them again. Best effort.
+    def _described(self, blob: Blob, name: str) -> Description:
+        """What was recorded of a tensor, in accord with where its storage is."""
+        if blob.note is None:
+            raise CorruptMetadataError(
+                f"the tensor {name!r} in the content store at {self._location} has no metadata; "
+                "write the tensor again"
+            )
+        digest, description = decode(blob.note, name)
+        if digest != blob.digest.raw:
+            raise CorruptMetadataError(
+                f"the metadata of tensor {name!r} is damaged: it gives the storage "
+                f"{digest.hex()}, and the store {blob.digest.hex}; "
+                "write the tensor again"
+            )
+        if description.storage_size_bytes != blob.size_bytes:
+            raise CorruptMetadataError(
+                f"the metadata of tensor {name!r} is damaged: it gives its storage "
+                f"{blob.digest.hex} {description.storage_size_bytes} bytes, and the store has "
+                f"{blob.size_bytes}; write the tensor again"
+            )
+        return description
 
-        A reader writes nothing else; where it may not write, its user has the error alone.
-        """
-        with suppress(CacheError), DiskBackend(self._location) as backend:
-            blob = backend.locate(key)
-            if blob is not None:
-                backend.mark_damaged(blob.digest)
+    def _target(
+        self, description: Description, name: str, device: torch.device | str | int | None
+    ) -> torch.device:
+        if device is not None:
+            return available_device(device)
+        if description.plain is not None and description.plain.on_cpu:
+            return CPU
+        return recorded_device(description.metadata, name)

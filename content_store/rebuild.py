@@ -13,9 +13,28 @@ from torch import nn
 
 from torchstash.content_store import dtypes
 from torchstash.content_store.errors import CorruptMetadataError, UnsupportedTensorError
+from torchstash.content_store.metadata import PlainView
 from torchstash.content_store.quantizers import quantized_empty
 from torchstash.content_store.torch_internals import set_lazy_bits, without_dispatch_modes
 from torchstash.proto.content_store.v1.tensor_metadata_pb2 import TensorMetadata
+
+
+def rebuild_plain(view: PlainView, storage: torch.UntypedStorage) -> torch.Tensor:
+    """`rebuild` for most tensors, in few steps.
+
+    Raises:
+        CorruptMetadataError: PyTorch refuses the description.
+    """
+    try:
+        with without_dispatch_modes():
+            tensor = torch.empty(0, dtype=view.dtype, device=storage.device)
+            # Nothing records this: the tensor does not ask for a gradient yet.
+            tensor.set_(storage, view.offset_elements, view.sizes, view.strides)
+            if view.is_parameter:
+                return nn.Parameter(tensor, requires_grad=view.requires_grad)
+            return tensor.requires_grad_() if view.requires_grad else tensor
+    except (RuntimeError, OverflowError) as error:
+        raise CorruptMetadataError(f"PyTorch refuses the recorded tensor: {error}") from error
 
 
 def rebuild(metadata: TensorMetadata, storage: torch.UntypedStorage) -> torch.Tensor:

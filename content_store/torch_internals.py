@@ -16,6 +16,12 @@ def without_dispatch_modes() -> AbstractContextManager[None]:
     return torch._C._DisableTorchDispatch()
 
 
+def identity_of(storage: torch.UntypedStorage) -> int:
+    """A number that storages share exactly if they are one, for as long as they live."""
+    identity: int = storage._cdata
+    return identity
+
+
 def hooks_of(tensor: torch.Tensor) -> int:
     """How many hooks the autograd engine would run for this tensor."""
     return len(tensor._backward_hooks or ()) + len(tensor._post_accumulate_grad_hooks or ())

@@ -6,6 +6,7 @@ returned from survives `kill -9` and loss of power.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -13,14 +14,15 @@ import torch
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import DiskBackend, Put
-from torchstash.content_store.devices import CPU, moved
+from torchstash.content_store.contents import addressed
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import InvalidDigestError
 from torchstash.content_store.hashing import digest_storage
-from torchstash.content_store.memory import readable
-from torchstash.content_store.metadata import describe
-from torchstash.content_store.names import storage_key, tensor_key
+from torchstash.content_store.metadata import describe, encode
+from torchstash.content_store.names import snapshot_key, storage_key, tensor_key
 from torchstash.content_store.refusals import require_expressible
+from torchstash.content_store.snapshot_writing import save_snapshot
+from torchstash.content_store.tensor_batch import write_tensors
 from torchstash.proto.content_store.v1.tensor_metadata_pb2 import TensorMetadata
 
 
@@ -57,9 +59,63 @@ class ContentStoreWriter:
         key = tensor_key(name)
         require_expressible(t)
         storage = t.untyped_storage()
-        digest = digest_storage(storage)
-        metadata = describe(t, digest)
-        self._commit(storage, digest, Put(key, metadata.SerializeToString(deterministic=True)))
+        digest, contents = addressed(storage)
+        size_bytes = storage.nbytes()
+        note = encode(t, digest, size_bytes)
+        self._commit(Put(key, contents, digest, note), size_bytes)
+
+    def write_tensors(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Keeps each tensor under its name, all in one commit.
+
+        A reader sees all of them or none. Hashing, fetching from devices and writing overlap; the
+        host holds at most `WINDOW_BYTES` of what lies on other devices.
+
+        Raises:
+            InvalidNameError: A name is not 1 byte to 1 KiB of UTF-8.
+            UnsupportedTensorError: A tensor has something that cannot be kept exactly.
+            StoreUnavailableError: They could not be written; the store is as it was.
+        """
+        with store_errors(self._location):
+            write_tensors(self._backend, tensors)
+
+    def save_state_dict(self, name: str, state_dict: object) -> None:
+        """Keeps a state dict, or any tree of containers, values and tensors, under `name`.
+
+        One commit, in place of what was there. Tensors that share a storage, and a tensor that is
+        there twice, come back so; equal contents are kept once and come back distinct. A container
+        that is there twice comes back as two.
+
+        Args:
+            name: A name of its own: a tensor may have the same.
+            state_dict: Of dict, OrderedDict, list, tuple, tensors, None, bool, int, float, str,
+                bytes, torch.Size, torch.dtype and torch.device, at most 30 containers deep.
+
+        Raises:
+            InvalidNameError: `name` is not 1 byte to 1 KiB of UTF-8.
+            UnsupportedValueError: Something else is in it; says where, and of what type.
+            UnsupportedTensorError: A tensor has something that cannot be kept exactly.
+            StoreUnavailableError: It could not be written; the store is as it was.
+        """
+        with store_errors(self._location):
+            save_snapshot(self._backend, name, state_dict)
+
+    def delete_tensor(self, name: str) -> bool:
+        """Forgets a tensor, and its storage unless something else leads there. False: no such name.
+
+        Tensors that were read stay as they are.
+        """
+        with store_errors(self._location):
+            return self._backend.delete(tensor_key(name))
+
+    def delete_snapshot(self, name: str) -> bool:
+        """Forgets a state dict, like `delete_tensor`."""
+        with store_errors(self._location):
+            return self._backend.delete(snapshot_key(name))
+
+    def delete_storage(self, h: str) -> bool:
+        """Forgets what `write_storage` kept under that digest, unless tensors lead there."""
+        with store_errors(self._location):
+            return self._backend.delete(storage_key(_digest_of(h)))
 
     def write_storage(self, storage: torch.UntypedStorage) -> str:
         """Keeps a storage without a name; gives its digest, for `read_storage`.
@@ -68,8 +124,14 @@ class ContentStoreWriter:
             UnsupportedStorageError: The storage has no bytes of its own.
             StoreUnavailableError: It could not be written; the store is as it was.
         """
-        digest = digest_storage(storage)
-        self._commit(storage, digest)
+        if not isinstance(storage, torch.UntypedStorage):
+            raise TypeError(
+                f"expected a torch.UntypedStorage, got {type(storage).__qualname__}; "
+                "a tensor's is tensor.untyped_storage()"
+            )
+        digest, contents = addressed(storage)
+        put = Put(storage_key(digest), contents, digest)
+        self._commit(put, storage.nbytes())
         return digest.hex
 
     def compute_tensor_metadata(self, t: torch.Tensor, h: str | None = None) -> TensorMetadata:
@@ -86,12 +148,7 @@ class ContentStoreWriter:
         require_expressible(t)
         if h is None:
             return describe(t, digest_storage(t.untyped_storage()))
-        try:
-            return describe(t, Digest.from_hex(h))
-        except ValueError as error:
-            raise InvalidDigestError(
-                f"expected the 64 hex digits that hash_storage gives, got {h!r}"
-            ) from error
+        return describe(t, _digest_of(h))
 
     def close(self) -> None:
         """Gives back files and connections; the writer is of no use afterwards."""
@@ -103,23 +160,16 @@ class ContentStoreWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _commit(self, storage: torch.UntypedStorage, digest: Digest, *puts: Put) -> None:
+    def _commit(self, put: Put, size_bytes: int) -> None:
         with store_errors(self._location):
-            if storage.device.type != "cpu":
-                if self._keeps(digest, storage.nbytes()):
-                    return self._backend.commit(puts)
-                # Only what the store lacks leaves its device.
-                storage = moved(storage, CPU)
-            # The engine keeps the bytes once, and puts them back where they were damaged.
-            content = Put(storage_key(digest), readable(storage), digest)
-            return self._backend.commit([content, *puts])
+            if not self._backend.keeps(put, size_bytes):
+                self._backend.commit((put,))
 
-    def _keeps(self, digest: Digest, size_bytes: int) -> bool:
-        """Whether the store has these contents in full."""
-        blob = self._backend.locate(storage_key(digest))
-        if blob is None or blob.path is None:
-            return blob is not None
-        try:
-            return blob.path.stat().st_size == size_bytes
-        except OSError:
-            return False
+
+def _digest_of(h: str) -> Digest:
+    try:
+        return Digest.from_hex(h)
+    except ValueError as error:
+        raise InvalidDigestError(
+            f"expected the 64 hex digits that hash_storage gives, got {h!r}"
+        ) from error

@@ -4,9 +4,9 @@ What it promises: a reader sees a whole old value or a whole new one; equal cont
 once; a value is returned only if its BLAKE3 digest is right; what `put` or `commit` has reported
 survives `kill -9`, and with `durable` power loss too. `committer.py` tells the order of steps.
 
-Small values lie in a SQLite catalogue, where they cost less than files ("35% Faster Than The
-Filesystem", sqlite.org); a larger one is an immutable file named by its digest, so that readers
-can map it. The folder must be on a local file system.
+Values up to 1 KiB lie in a SQLite catalogue, where they cost less than files ("35% Faster Than The
+Filesystem", sqlite.org); up to 64 KiB in one packed file; a larger one is an immutable file named
+by its digest, so that readers can map it. The folder must be on a local file system.
 """
 
 import os
@@ -20,11 +20,14 @@ from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.capabilities import Closable, Containing, Deletable, Listable, ManyAtOnce
 from torchstash.cache.counters import cache_counters
 from torchstash.cache.digest import Digest, digest_bytes
-from torchstash.cache.disk.blob import Blob
+from torchstash.cache.disk.batch import Batch
+from torchstash.cache.disk.blob import Blob, Extent
 from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue, EntryRow
 from torchstash.cache.disk.committer import Committer
 from torchstash.cache.disk.error_mapping import typed_errors
+from torchstash.cache.disk.note_check import is_intact
+from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.put import Put
 from torchstash.cache.disk.recent_reads import RecentReads
 from torchstash.cache.disk.reports import DiskStats, SweepReport
@@ -82,11 +85,18 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
         self._read_only = read_only
         self._catalogue = Catalogue(folder, durable=durable, read_only=read_only)
         self._files = BlobFiles(folder, durable=durable)
+        self._packed = PackedFile(folder, durable=durable, read_only=read_only)
         if not read_only:
             with typed_errors(folder):
                 self._files.create_folders()
+                self._packed.open()
         self._committer = Committer(
-            folder, self._catalogue, self._files, durable=durable, max_bytes=max_bytes
+            folder,
+            self._catalogue,
+            self._files,
+            self._packed,
+            durable=durable,
+            max_bytes=max_bytes,
         )
         self._recent_reads = RecentReads()
 
@@ -117,6 +127,8 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
             if data is None:
                 continue
             if digest_bytes(data) != row.digest:
+                if self._catalogue.lookup(raw_key) != row:
+                    continue  # Replaced meanwhile, and its bytes used anew.
                 raise self._damage(key, row, data)
             if self._max_bytes is not None and self._recent_reads.note(raw_key):
                 self._committer.touch(self._recent_reads.take())
@@ -125,6 +137,9 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
 
     def _read_file(self, row: EntryRow) -> bytes | None:
         try:
+            if row.packed_offset_bytes is not None:
+                with typed_errors(self._folder):
+                    return self._packed.read(row.packed_offset_bytes, row.size_bytes)
             with typed_errors(self._folder), open(self._files.path(row.digest), "rb", 0) as file:  # noqa: PTH123 - no Path per stored value
                 return file.readall()
         except BackendMissingError:
@@ -139,7 +154,8 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
 
     @override
     def _put(self, key: str, data: bytes) -> None:
-        self._committer.commit([Put(key, data)], self._recent_reads.take())
+        with self.batch() as batch:
+            batch.add(Put(key, data))
 
     def commit(self, puts: Iterable[Put]) -> None:
         """Keep all of `puts` in one transaction, or none of them.
@@ -151,11 +167,44 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
             DigestConflictError: A put's `digest` is kept with contents of another size.
         """
         try:
-            count = self._committer.commit(puts, self._recent_reads.take())
+            with self.batch() as batch:
+                for put in puts:
+                    batch.add(put)
         except Exception:
             cache_counters.exception(self._name)
             raise
-        cache_counters.put(self._name, count)
+        cache_counters.put(self._name, len(batch))
+
+    def batch(self) -> Batch:
+        """Like `commit`, for puts that several threads prepare. They are not counted as puts."""
+        return Batch(self._committer, self._recent_reads)
+
+    def keeps(self, put: Put, size_bytes: int) -> bool:
+        """Whether a put of a known digest would change nothing: then it need not be made.
+
+        Looks at the catalogue and at the sizes of files, as a put would.
+        """
+        if put.key is None or put.digest is None:
+            return False
+        row = self._catalogue.lookup(encode_key(put.key))
+        return (
+            row is not None
+            and row.digest == put.digest.raw
+            and row.size_bytes == size_bytes
+            and row.note == put.note
+            and is_intact(row.note, row.note_crc32)
+            and not row.is_damaged
+            and (row.is_synced or not self._durable)
+            and self._is_all_there(row)
+        )
+
+    def _is_all_there(self, row: EntryRow) -> bool:
+        if row.data is not None:
+            return True
+        with typed_errors(self._folder):
+            if row.packed_offset_bytes is not None:
+                return row.packed_offset_bytes + row.size_bytes <= self._packed.size_bytes()
+            return self._files.size_bytes(row.digest) == row.size_bytes
 
     @override
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
@@ -171,12 +220,43 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
         """Where the contents of `key` lie, from the catalogue alone. None: no such entry.
 
         The reader checks what it reads, and tells `mark_damaged` of what is wrong.
+
+        Raises:
+            CorruptEntryError: The entry's note is damaged.
         """
         row = self._catalogue.lookup(encode_key(key))
         if row is None:
             return None
-        path = None if row.data is not None else Path(self._files.path(row.digest))
-        return Blob(Digest(row.digest), row.size_bytes, row.data, path)
+        if not is_intact(row.note, row.note_crc32):
+            raise CorruptEntryError(key, "its note is not the one that was put")
+        return self._blob(row)
+
+    def locate_contents(self, digest: Digest) -> Blob | None:
+        """Where contents lie, whatever names or links them. None: the store does not have them."""
+        row = self._catalogue.lookup_digest(digest.raw)
+        return None if row is None else self._blob(row)
+
+    def locate_all(self, keys: Iterable[str]) -> list[Blob | None]:
+        """`locate` for each of the keys, all of one instant."""
+        keys = list(keys)
+        rows = self._catalogue.lookup_all(map(encode_key, keys))
+        for key, row in zip(keys, rows, strict=True):
+            if row is not None and not is_intact(row.note, row.note_crc32):
+                raise CorruptEntryError(key, "its note is not the one that was put")
+        return [None if row is None else self._blob(row) for row in rows]
+
+    def locate_all_contents(self, digests: Iterable[Digest]) -> list[Blob | None]:
+        """`locate_contents` for each of the digests, all of one instant."""
+        rows = self._catalogue.lookup_digests(digest.raw for digest in digests)
+        return [None if row is None else self._blob(row) for row in rows]
+
+    def _blob(self, row: EntryRow) -> Blob:
+        digest, extent, file = Digest(row.digest), None, None
+        if row.packed_offset_bytes is not None:
+            extent = Extent(self._packed, row.packed_offset_bytes)
+        elif row.data is None:
+            file = self._files.path(row.digest)
+        return Blob(digest, row.size_bytes, row.data, extent, file, row.note)
 
     def mark_damaged(self, digest: Digest) -> None:
         """These contents were found damaged: the next put of the same ones writes them again."""
@@ -206,7 +286,7 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
             grace_seconds: Unpublished files that were written to more recently stay: their writers
                 may be alive. Raise it above the time that the longest commit takes.
         """
-        return sweep(self._folder, self._catalogue, self._files, grace_seconds)
+        return sweep(self._folder, self._catalogue, self._files, self._packed, grace_seconds)
 
     @override
     def close(self) -> None:
@@ -214,6 +294,7 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
         if notes and self._max_bytes is not None:
             self._committer.touch(notes)
         self._catalogue.close()
+        self._packed.close()
 
 
 def _reopen(

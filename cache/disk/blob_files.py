@@ -48,14 +48,16 @@ class BlobFiles:
         except FileNotFoundError:
             return None
 
-    def write_temporary(self, data: memoryview) -> str:
+    def write_temporary(self, slices: Iterable[memoryview]) -> str:
         """Write a new file in full; its path. On an error nothing is left of it."""
         path = f"{self._temporaries}/{uuid.uuid4().hex}.part"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
         try:
             try:
-                while data:
-                    data = data[os.write(descriptor, data) :]
+                for data in slices:
+                    rest = data
+                    while rest:
+                        rest = rest[os.write(descriptor, rest) :]
                 if self._durable:
                     os.fsync(descriptor)
             finally:

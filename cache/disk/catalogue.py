@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -34,18 +34,32 @@ _LOG_LIMIT_BYTES = 64 << 20
 _KEYS_PER_PAGE = 512
 
 _LOOKUP = (
-    "SELECT b.digest, b.size_bytes, b.data, e.blob_id "
+    "SELECT b.digest, b.size_bytes, b.data, b.id, b.packed_offset_bytes, b.is_synced, "
+    "b.is_damaged, e.note, e.note_crc32 "
     "FROM entries e JOIN blobs b ON b.id = e.blob_id WHERE e.key = ?"
+)
+_LOOKUP_DIGEST = (
+    "SELECT digest, size_bytes, data, id, packed_offset_bytes, is_synced, is_damaged, NULL, NULL "
+    "FROM blobs WHERE digest = ?"
 )
 
 
 class EntryRow(NamedTuple):
-    """What an entry names. `data` is None where the contents lie in a file."""
+    """What an entry names.
+
+    The contents are `data`, or lie in the packed file at `packed_offset_bytes`, or in a file of
+    their own where both are None.
+    """
 
     digest: bytes
     size_bytes: int
     data: bytes | None
     blob_id: int
+    packed_offset_bytes: int | None
+    is_synced: bool
+    is_damaged: bool
+    note: bytes | None
+    note_crc32: int | None
 
 
 class Catalogue:
@@ -166,10 +180,34 @@ class Catalogue:
 
     def lookup(self, key: bytes) -> EntryRow | None:
         """What `key` names."""
+        return self._lookup(_LOOKUP, key)
+
+    def lookup_digest(self, digest: bytes) -> EntryRow | None:
+        """Contents by their digest, whatever names them; without a note."""
+        return self._lookup(_LOOKUP_DIGEST, digest)
+
+    def lookup_all(self, keys: Iterable[bytes]) -> list[EntryRow | None]:
+        """What each of the keys names, all of one instant."""
+        return self._lookup_all(_LOOKUP, keys)
+
+    def lookup_digests(self, digests: Iterable[bytes]) -> list[EntryRow | None]:
+        """Contents by their digests, all of one instant."""
+        return self._lookup_all(_LOOKUP_DIGEST, digests)
+
+    def _lookup_all(self, query: str, arguments: Iterable[bytes]) -> list[EntryRow | None]:
+        with typed_errors(self._folder), self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                rows = [connection.execute(query, (one,)).fetchone() for one in arguments]
+            finally:
+                connection.rollback()
+        return [None if row is None else EntryRow._make(row) for row in rows]
+
+    def _lookup(self, query: str, argument: bytes) -> EntryRow | None:
         try:
             connection = self._pool.acquire()
             try:
-                row = connection.execute(_LOOKUP, (key,)).fetchone()
+                row = connection.execute(query, (argument,)).fetchone()
             finally:
                 self._pool.release(connection)
         except sqlite3.Error as error:
@@ -185,7 +223,10 @@ class Catalogue:
     def has_file(self, digest: bytes) -> bool:
         """Whether undamaged contents of this digest are known to lie in a file."""
         with typed_errors(self._folder), self._connection() as connection:
-            query = "SELECT 1 FROM blobs WHERE digest = ? AND data IS NULL AND NOT is_damaged"
+            query = (
+                "SELECT 1 FROM blobs WHERE digest = ? AND data IS NULL "
+                "AND packed_offset_bytes IS NULL AND NOT is_damaged"
+            )
             return connection.execute(query, (digest,)).fetchone() is not None
 
     def keys(self, prefix: bytes) -> Iterator[bytes]:
@@ -229,7 +270,9 @@ class Catalogue:
                 self._check_identity()
                 self._begin(connection, wait=wait)
                 try:
-                    yield Transaction(connection)
+                    transaction = Transaction(connection)
+                    yield transaction
+                    transaction.settle()
                     connection.execute("COMMIT")
                 except BaseException:
                     # Where even this fails the pool closes the connection, which undoes it.

@@ -2,19 +2,22 @@
 
 1. Hash each value, and write the large ones to files under `tmp` (with `durable`: synced).
 2. Begin a transaction, which excludes every other writer of the store.
-3. Rename the files into place where contents are absent, of a wrong size, or known to be damaged
-   (with `durable`: sync their folders); write the rows; evict, if there is a cap.
+3. Where contents are absent, of a wrong size, or known to be damaged: rename the files into place,
+   and write middling values to free bytes of the packed file. Write the rows; evict, if there is a
+   cap. With `durable`: sync the folders and the packed file.
 4. Commit.
-5. Remove the files of contents that lost their last entry in step 4, in a transaction of its own
-   that looks again whether any entry names them.
+5. Remove the files of contents that lost their last use in step 4, in a transaction of its own
+   that looks again whether anything leads to them.
 
-Death at any instant leaves the entries before or after, and at worst files that no row names:
-under `tmp` before step 3, in place before steps 4 and 5. `DiskBackend.sweep` removes those.
+Death at any instant leaves the entries before or after, and at worst bytes that no row names:
+files under `tmp` before step 3, in place before steps 4 and 5, free bytes of the packed file.
+`DiskBackend.sweep` removes the files.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torchstash.cache.buffers import flat_view
@@ -22,14 +25,29 @@ from torchstash.cache.digest import digest_bytes
 from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue
 from torchstash.cache.disk.error_mapping import typed_errors
-from torchstash.cache.disk.put import Put
+from torchstash.cache.disk.note_check import noted
+from torchstash.cache.disk.packed_file import PackedFile
+from torchstash.cache.disk.put import Put, Slices
 from torchstash.cache.disk.staged_put import StagedPut
-from torchstash.cache.disk.transaction import Transaction
-from torchstash.cache.errors import BackendError, DigestConflictError
+from torchstash.cache.disk.transaction import BlobRow, Transaction
+from torchstash.cache.errors import BackendError, DigestConflictError, MissingLinkError
 from torchstash.cache.keys import encode_key
 
-# Up to here a value lies in the catalogue.
-INLINE_MAX_BYTES = 64 << 10
+# Up to here a value lies in the catalogue: a quarter of a page, so that pages fill well.
+CATALOGUE_MAX_BYTES = 1 << 10
+# Up to here it lies in the packed file; beyond, in a file of its own, which can be mapped.
+PACKED_MAX_BYTES = 64 << 10
+
+
+@dataclass(slots=True)
+class _Placed:
+    """What one transaction has put where."""
+
+    files: list[bytes] = field(default_factory=list)
+    extents: list[tuple[int, bytes | memoryview]] = field(default_factory=list)
+    # How long the packed file is, once asked; and where what is put down in it ends.
+    packed_size_bytes: int | None = None
+    end_bytes: int = 0
 
 
 class Committer:
@@ -40,6 +58,7 @@ class Committer:
         folder: Path,
         catalogue: Catalogue,
         files: BlobFiles,
+        packed: PackedFile,
         *,
         durable: bool,
         max_bytes: int | None,
@@ -47,103 +66,194 @@ class Committer:
         self._folder = folder
         self._catalogue = catalogue
         self._files = files
+        self._packed = packed
         self._durable = durable
         self._max_bytes = max_bytes
 
-    def commit(self, puts: Iterable[Put], recent_reads: list[bytes]) -> int:
-        """Keep all of `puts` or, on any exception, none; how many they were."""
-        staged: list[StagedPut] = []
-        published: list[bytes] = []
+    def stage(self, put: Put, staged: list[StagedPut]) -> None:
+        """Step 1 for one put, which is appended to `staged`. Any thread may do this."""
+        key = None if put.key is None else encode_key(put.key)
+        if put.data is None:
+            if put.digest is None:
+                raise TypeError("a put has data or the digest of contents that are there")
+            staged.append(StagedPut(key, put.digest.raw, None, noted(put.note), put.links))
+            return
+        source: memoryview | Slices
+        if isinstance(put.data, Slices):
+            source, size_bytes = put.data, put.data.size_bytes
+            if put.digest is None:
+                raise TypeError("contents that come in slices need a digest")
+            digest = put.digest.raw
+        else:
+            source = flat_view(put.data)
+            size_bytes = source.nbytes
+            digest = digest_bytes(source) if put.digest is None else put.digest.raw
+        item = StagedPut(key, digest, size_bytes, noted(put.note), put.links)
+        if self._max_bytes is not None and size_bytes > self._max_bytes:
+            staged.append(item)
+        elif size_bytes <= PACKED_MAX_BYTES:
+            item.small_data = source
+            staged.append(item)
+        else:
+            item.source = source
+            # Before there is a file, so that it is discarded whatever happens.
+            staged.append(item)
+            if self._files.size_bytes(digest) != size_bytes or not self._catalogue.has_file(digest):
+                with typed_errors(self._folder):
+                    item.temporary = self._files.write_temporary(_slices(source))
+
+    def discard(self, staged: list[StagedPut]) -> None:
+        """Remove what `stage` wrote and no commit has taken."""
+        for item in staged:
+            if item.temporary is not None:
+                self._files.discard_temporary(item.temporary)
+
+    def commit(self, staged: list[StagedPut], recent_reads: list[bytes]) -> None:
+        """Steps 2 to 5: keep all that was staged or, on any exception, nothing."""
+        placed = _Placed()
         try:
-            for put in puts:
-                staged.append(self._stage(put))
             with self._catalogue.writing() as transaction:
-                self._write(transaction, staged, recent_reads, published)
+                self._write(transaction, staged, recent_reads, placed)
         except BaseException:
-            self.remove_unused_files(published)
+            self.remove_unused_files(placed.files)
             raise
         finally:
-            for item in staged:
-                if item.temporary is not None:
-                    self._files.discard_temporary(item.temporary)
-        self.remove_unused_files(transaction.dropped_files)
-        return len(staged)
-
-    def _stage(self, put: Put) -> StagedPut:
-        key = encode_key(put.key)
-        view = flat_view(put.data)
-        size_bytes = view.nbytes
-        digest = digest_bytes(view) if put.digest is None else put.digest.raw
-        staged = StagedPut(key, digest, size_bytes)
-        if self._max_bytes is not None and size_bytes > self._max_bytes:
-            return staged
-        if size_bytes <= INLINE_MAX_BYTES:
-            staged.inline_data = put.data if isinstance(put.data, bytes) else bytes(view)
-            return staged
-        staged.source = view
-        if self._files.size_bytes(digest) != size_bytes or not self._catalogue.has_file(digest):
-            with typed_errors(self._folder):
-                staged.temporary = self._files.write_temporary(view)
-        return staged
+            self.discard(staged)
+        if transaction.dropped_files:
+            self.remove_unused_files(transaction.dropped_files)
 
     def _write(
         self,
         transaction: Transaction,
         staged: list[StagedPut],
         recent_reads: list[bytes],
-        published: list[bytes],
+        placed: _Placed,
     ) -> None:
         now_unix_ns = time.time_ns()
         if recent_reads:
             transaction.touch(recent_reads)
-        first_tick = transaction.advance_clock(len(staged))
+        # Without a cap nobody asks for the order of uses, and what is unchanged costs no byte.
+        keeps_order = self._max_bytes is not None
+        first_tick = transaction.advance_clock(len(staged) if keeps_order else 0)
         for tick, item in enumerate(staged, first_tick):
-            if item.inline_data is None and item.source is None:
+            if item.small_data is None and item.source is None and item.size_bytes is not None:
                 # Larger than the whole cache. The old value must not stay in its place.
-                transaction.remove_entry(item.key)
+                if item.key is not None:
+                    transaction.remove_entry(item.key)
                 continue
-            blob_id = self._place(transaction, item, published)
-            transaction.set_entry(item.key, blob_id, now_unix_ns, tick)
+            blob_id, counted = self._place(transaction, item, placed)
+            if item.links:
+                transaction.link(blob_id, self._linked(transaction, item))
+            if item.key is None:
+                transaction.pin(blob_id)
+            else:
+                transaction.set_entry(
+                    item.key,
+                    blob_id,
+                    now_unix_ns,
+                    tick,
+                    item.note,
+                    counted=counted,
+                    refresh=keeps_order,
+                )
+        transaction.unpin()
         if self._max_bytes is not None:
             transaction.evict(self._max_bytes, first_tick)
+        if placed.extents:
+            self._packed.write(placed.extents)
         if self._durable:
-            self._files.sync_folders(published)
+            self._files.sync_folders(placed.files)
 
-    def _place(self, transaction: Transaction, item: StagedPut, published: list[bytes]) -> int:
-        """Have the contents in the store; the id of their row."""
+    def _linked(self, transaction: Transaction, item: StagedPut) -> Iterator[int]:
+        for digest in item.links:
+            row = transaction.blob(digest.raw)
+            if row is None:
+                raise self._missing(item, digest.hex)
+            yield row.blob_id
+
+    def _missing(self, item: StagedPut, digest: str) -> MissingLinkError:
+        return MissingLinkError(
+            f"the entry {item.key!r} needs the contents {digest}, which the store at "
+            f"{self._folder} does not have; put them in the same commit"
+        )
+
+    def _place(
+        self, transaction: Transaction, item: StagedPut, placed: _Placed
+    ) -> tuple[int, bool]:
+        """Have the contents in the store; the id of their row, and whether it counts this use."""
         row = transaction.blob(item.digest)
+        if item.size_bytes is None:
+            if row is None:
+                raise self._missing(item, item.digest.hex())
+            return row.blob_id, False
         if row is None:
-            if item.inline_data is None:
-                self._publish(item, published)
-            return transaction.add_blob(
-                item.digest, item.size_bytes, item.inline_data, synced=self._durable
+            data, offset = self._put_down(transaction, item, item.size_bytes, placed)
+            blob_id = transaction.add_blob(
+                item.digest,
+                item.size_bytes,
+                data=data,
+                packed_offset_bytes=offset,
+                uses=0 if item.key is None else 1,
+                synced=self._durable,
             )
+            return blob_id, item.key is not None
         if row.size_bytes != item.size_bytes:
             raise DigestConflictError(
                 f"the digest {item.digest.hex()} was given for {item.size_bytes} bytes, but the "
                 f"store at {self._folder} keeps {row.size_bytes} bytes under it; hash them again"
             )
-        if item.inline_data is not None:
-            if row.is_damaged:
-                transaction.renew_blob(row.blob_id, item.inline_data, synced=self._durable)
-        elif row.is_damaged or self._files.size_bytes(item.digest) != item.size_bytes:
-            self._publish(item, published)
-            transaction.renew_blob(row.blob_id, None, synced=self._durable)
+        if row.is_damaged or not self._is_all_there(row, item, placed):
+            data, offset = self._put_down(transaction, item, item.size_bytes, placed)
+            transaction.renew_blob(row, data=data, packed_offset_bytes=offset, synced=self._durable)
         elif self._durable and not row.is_synced:
-            self._files.sync_file(item.digest)
-            published.append(item.digest)
-            transaction.renew_blob(row.blob_id, None, synced=True)
-        return row.blob_id
+            self._sync(row, item, placed)
+            transaction.mark_synced(row.blob_id)
+        return row.blob_id, False
 
-    def _publish(self, item: StagedPut, published: list[bytes]) -> None:
+    def _is_all_there(self, row: BlobRow, item: StagedPut, placed: _Placed) -> bool:
+        """Whether as many bytes are there as should be."""
+        if row.packed_offset_bytes is not None:
+            if placed.packed_size_bytes is None:
+                placed.packed_size_bytes = self._packed.size_bytes()
+            end_bytes = row.packed_offset_bytes + row.size_bytes
+            # What this transaction puts down is not in the file yet.
+            return end_bytes <= max(placed.packed_size_bytes, placed.end_bytes)
+        if item.source is not None:
+            return self._files.size_bytes(item.digest) == item.size_bytes
+        return True
+
+    def _put_down(
+        self, transaction: Transaction, item: StagedPut, size_bytes: int, placed: _Placed
+    ) -> tuple[bytes | None, int | None]:
+        """Write the contents; the data for the row, or the offset in the packed file."""
+        if item.small_data is None:
+            self._publish(item, placed)
+            return None, None
+        data = _gathered(item.small_data)
+        if size_bytes <= CATALOGUE_MAX_BYTES:
+            return bytes(data), None
+        offset = transaction.free_space.allocate(size_bytes)
+        placed.extents.append((offset, data))
+        placed.end_bytes = max(placed.end_bytes, offset + size_bytes)
+        return None, offset
+
+    def _sync(self, row: BlobRow, item: StagedPut, placed: _Placed) -> None:
+        """Put on the medium what a writer wrote without doing so."""
+        if row.packed_offset_bytes is not None:
+            self._packed.sync()
+        elif item.source is not None:
+            self._files.sync_file(item.digest)
+            placed.files.append(item.digest)
+
+    def _publish(self, item: StagedPut, placed: _Placed) -> None:
         if item.temporary is None:
             # The file was there when the put was staged, and was removed since: rare.
             if item.source is None:
                 raise BackendError(f"nothing was staged for the entry {item.key!r}")
-            item.temporary = self._files.write_temporary(item.source)
+            item.temporary = self._files.write_temporary(_slices(item.source))
         self._files.publish(item.temporary, item.digest)
         item.temporary = None
-        published.append(item.digest)
+        placed.files.append(item.digest)
 
     def delete(self, key: bytes) -> bool:
         """Forget `key`; whether there was an entry."""
@@ -175,3 +285,16 @@ class Committer:
                         removed_bytes += self._files.remove(digest)
                         removed_files += 1
         return removed_files, removed_bytes
+
+
+def _slices(source: memoryview | Slices) -> Iterator[memoryview]:
+    if isinstance(source, Slices):
+        return map(flat_view, source.read())
+    return iter((source,))
+
+
+def _gathered(source: memoryview | Slices) -> memoryview | bytes:
+    """Small contents in one piece."""
+    if isinstance(source, Slices):
+        return b"".join(_slices(source))
+    return source

@@ -1,9 +1,12 @@
 """The catalogue's tables, and who may use them.
 
 `entries` names contents, `blobs` has them: contents are stored once however many keys name them.
-`totals` has one row, kept by triggers. A store is ours by SQLite's `application_id`, and its
-format is `user_version`; both are written in the transaction that makes the tables, so that a
-catalogue is either empty or complete.
+`blobs.uses` counts the entries and links that lead there; contents without any go at once.
+`links` leads from contents (a manifest) to those that they need. `free_space` is what nobody
+uses of the packed file. `totals` has one row.
+
+A store is ours by SQLite's `application_id`, and its format is `user_version`; both are written in
+the transaction that makes the tables, so that a catalogue is either empty or complete.
 """
 
 import sqlite3
@@ -13,11 +16,14 @@ from torchstash.cache.errors import BackendFormatError
 
 # "tsto"
 APPLICATION_ID = 0x7473746F
-FORMAT_VERSION = 1
-# Between small values, which want small pages, and values of 64 KiB, which want large (measured).
-PAGE_SIZE_BYTES = 8192
+# 1 kept small values in the catalogue. It was never released, and is refused by name.
+FORMAT_VERSION = 2
+# No row is longer than a quarter of a page by much, so small pages waste little, and a commit
+# writes few bytes (measured).
+PAGE_SIZE_BYTES = 4096
 
 _SCHEMA = (
+    # `note` travels with the name: what its writer has to say of the contents.
     # `accessed_tick` orders entries by their last use. It counts commits, not seconds: a clock
     # that jumps must not evict what is in use.
     """
@@ -25,40 +31,45 @@ _SCHEMA = (
         key BLOB NOT NULL PRIMARY KEY,
         blob_id INTEGER NOT NULL REFERENCES blobs (id),
         written_unix_ns INTEGER NOT NULL,
-        accessed_tick INTEGER NOT NULL
+        accessed_tick INTEGER NOT NULL,
+        note BLOB,
+        note_crc32 INTEGER
     ) WITHOUT ROWID
     """,
-    "CREATE INDEX entries_by_blob ON entries (blob_id)",
-    # `data` is NULL where the contents lie in a file. `is_synced`: they survive power loss.
-    # `is_damaged`: a reader found other bytes, so the next put writes them again.
+    # The contents lie in `data`, or in the packed file at `packed_offset_bytes`, or, where both
+    # are NULL, in a file of their own. `is_synced`: they survive power loss. `is_damaged`: a
+    # reader found other bytes, so the next put writes them again.
     """
     CREATE TABLE blobs (
         id INTEGER PRIMARY KEY,
         digest BLOB NOT NULL UNIQUE,
         size_bytes INTEGER NOT NULL,
+        uses INTEGER NOT NULL,
         is_synced INTEGER NOT NULL,
         is_damaged INTEGER NOT NULL DEFAULT 0,
+        packed_offset_bytes INTEGER,
         data BLOB
     )
     """,
     """
+    CREATE TABLE links (
+        parent_id INTEGER NOT NULL REFERENCES blobs (id),
+        child_id INTEGER NOT NULL REFERENCES blobs (id),
+        PRIMARY KEY (parent_id, child_id)
+    ) WITHOUT ROWID
+    """,
+    "CREATE TABLE free_space (offset_bytes INTEGER PRIMARY KEY, size_bytes INTEGER NOT NULL)",
+    "CREATE INDEX free_space_by_size ON free_space (size_bytes)",
+    """
     CREATE TABLE totals (
         id INTEGER PRIMARY KEY CHECK (id = 0),
         stored_bytes INTEGER NOT NULL,
-        tick INTEGER NOT NULL
+        tick INTEGER NOT NULL,
+        packed_end_bytes INTEGER NOT NULL,
+        free_bytes INTEGER NOT NULL
     )
     """,
-    "INSERT INTO totals VALUES (0, 0, 0)",
-    """
-    CREATE TRIGGER blobs_inserted AFTER INSERT ON blobs BEGIN
-        UPDATE totals SET stored_bytes = stored_bytes + NEW.size_bytes;
-    END
-    """,
-    """
-    CREATE TRIGGER blobs_deleted AFTER DELETE ON blobs BEGIN
-        UPDATE totals SET stored_bytes = stored_bytes - OLD.size_bytes;
-    END
-    """,
+    "INSERT INTO totals VALUES (0, 0, 0, 0, 0)",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {FORMAT_VERSION}",
 )
@@ -68,15 +79,16 @@ def is_new(connection: sqlite3.Connection, place: Path) -> bool:
     """Whether the catalogue is still empty.
 
     Raises:
-        BackendFormatError: It is a database of something else, or of a newer version of ours.
+        BackendFormatError: It is a database of something else, or of another version of ours.
     """
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application_id == APPLICATION_ID:
-        if version > FORMAT_VERSION:
+        if version != FORMAT_VERSION:
+            age = "a newer" if version > FORMAT_VERSION else "an older"
             raise BackendFormatError(
                 f"the store at {place} has format {version}, and this version of torchstash reads "
-                f"up to format {FORMAT_VERSION}; nothing was changed: use a newer torchstash"
+                f"format {FORMAT_VERSION}; nothing was changed: use {age} torchstash"
             )
         return False
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]

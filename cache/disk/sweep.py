@@ -6,16 +6,22 @@ from pathlib import Path
 from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue
 from torchstash.cache.disk.error_mapping import typed_errors
+from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.reports import SweepReport
 
 
 def sweep(
-    folder: Path, catalogue: Catalogue, files: BlobFiles, grace_seconds: float
+    folder: Path,
+    catalogue: Catalogue,
+    files: BlobFiles,
+    packed: PackedFile,
+    grace_seconds: float,
 ) -> SweepReport:
     """Remove files that no row names, and unpublished ones not written to for `grace_seconds`.
 
     A published file is looked up in a write transaction: writers publish in transactions too, so
-    that a file without a row is an orphan there, however young.
+    that a file without a row is an orphan there, however young. The packed file is cut off where
+    the last entry in it ends.
     """
     orphan_files = temporary_files = freed_bytes = 0
     with typed_errors(folder):
@@ -25,6 +31,8 @@ def sweep(
                     if transaction.blob(digest) is None:
                         freed_bytes += files.remove(digest)
                         orphan_files += 1
+        with catalogue.writing() as transaction:
+            freed_bytes += packed.truncate(transaction.free_space.end_bytes)
         newest = time.time() - grace_seconds
         for path in files.temporaries():
             try:

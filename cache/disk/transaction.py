@@ -1,12 +1,14 @@
 """What a writer does to the catalogue, inside one transaction.
 
-Contents that no entry names any more are dropped in the same transaction; their files are
+Contents that nothing leads to any more are dropped in the same transaction; their files are
 removed later, by the caller, for the transaction may still fail.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+from torchstash.cache.disk.free_space import FreeSpace
 
 # Eviction goes this much below the cap, so that not every put has to evict.
 _SLACK_DIVISOR = 16
@@ -17,71 +19,165 @@ class BlobRow(NamedTuple):
 
     blob_id: int
     size_bytes: int
+    uses: int
     is_synced: bool
     is_damaged: bool
+    packed_offset_bytes: int | None
+
+
+class Note(NamedTuple):
+    """What an entry says beside naming contents, and its checksum."""
+
+    data: bytes | None
+    crc32: int | None
 
 
 class Transaction:
     """A write transaction over `connection`, which the caller has begun and commits.
 
+    The caller ends it with `settle`.
+
     Attributes:
-        dropped_files: Digests of contents that lost their last entry and lie in a file.
+        dropped_files: Digests of contents that lost their last use and lie in a file.
+        free_space: The allocator of the packed file.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.execute
         self._executemany = connection.executemany
         self.dropped_files: list[bytes] = []
+        self._pinned: set[int] = set()
+        self._totals = self._execute(
+            "SELECT stored_bytes, tick, packed_end_bytes, free_bytes FROM totals"
+        ).fetchone()
+        self._stored_bytes, self._tick, end_bytes, free_bytes = self._totals
+        self.free_space = FreeSpace(connection, end_bytes, free_bytes)
 
     def advance_clock(self, ticks: int) -> int:
         """Take `ticks` ticks of the clock that orders uses; the first of them."""
-        statement = "UPDATE totals SET tick = tick + ? RETURNING tick"
-        last: int = self._execute(statement, (ticks,)).fetchall()[0][0]
-        return last - ticks + 1
+        first = self._tick + 1
+        self._tick += ticks
+        return int(first)
+
+    def settle(self) -> None:
+        """Write down what changed in total. Nothing else may follow but the commit."""
+        self.free_space.settle()
+        totals = (
+            self._stored_bytes,
+            self._tick,
+            self.free_space.end_bytes,
+            self.free_space.free_bytes,
+        )
+        if totals != self._totals:
+            self._execute(
+                "UPDATE totals SET stored_bytes = ?, tick = ?, packed_end_bytes = ?, "
+                "free_bytes = ?",
+                totals,
+            )
+            self._totals = totals
 
     def blob(self, digest: bytes) -> BlobRow | None:
         """What is known of these contents."""
         row = self._execute(
-            "SELECT id, size_bytes, is_synced, is_damaged FROM blobs WHERE digest = ?",
+            "SELECT id, size_bytes, uses, is_synced, is_damaged, packed_offset_bytes "
+            "FROM blobs WHERE digest = ?",
             (digest,),
         ).fetchone()
         return None if row is None else BlobRow._make(row)
 
-    def add_blob(self, digest: bytes, size_bytes: int, data: bytes | None, *, synced: bool) -> int:
-        """Add contents, and their data unless they lie in a file; their id."""
+    def add_blob(
+        self,
+        digest: bytes,
+        size_bytes: int,
+        *,
+        data: bytes | None = None,
+        packed_offset_bytes: int | None = None,
+        uses: int,
+        synced: bool,
+    ) -> int:
+        """Add contents; their id. With neither place: in a file."""
         row_id = self._execute(
-            "INSERT INTO blobs (digest, size_bytes, is_synced, data) VALUES (?, ?, ?, ?)",
-            (digest, size_bytes, synced, data),
+            "INSERT INTO blobs (digest, size_bytes, uses, is_synced, packed_offset_bytes, data) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (digest, size_bytes, uses, synced, packed_offset_bytes, data),
         ).lastrowid
         if row_id is None:
             raise sqlite3.InternalError("SQLite gave the new row no id")
+        self._stored_bytes += size_bytes
         return row_id
 
-    def renew_blob(self, blob_id: int, data: bytes | None, *, synced: bool) -> None:
+    def renew_blob(
+        self,
+        row: BlobRow,
+        *,
+        data: bytes | None = None,
+        packed_offset_bytes: int | None = None,
+        synced: bool,
+    ) -> None:
         """Contents were written again, to repair them or to put them on the medium."""
+        if row.packed_offset_bytes is not None and row.packed_offset_bytes != packed_offset_bytes:
+            self.free_space.free(row.packed_offset_bytes, row.size_bytes)
         self._execute(
-            "UPDATE blobs SET data = ?, is_synced = ?, is_damaged = 0 WHERE id = ?",
-            (data, synced, blob_id),
+            "UPDATE blobs SET data = ?, packed_offset_bytes = ?, is_synced = ?, is_damaged = 0 "
+            "WHERE id = ?",
+            (data, packed_offset_bytes, synced, row.blob_id),
         )
+
+    def mark_synced(self, blob_id: int) -> None:
+        """These contents are on the medium now."""
+        self._execute("UPDATE blobs SET is_synced = 1 WHERE id = ?", (blob_id,))
 
     def mark_damaged(self, digest: bytes) -> None:
         """The next put of these contents has to write them again."""
         self._execute("UPDATE blobs SET is_damaged = 1 WHERE digest = ?", (digest,))
 
-    def set_entry(self, key: bytes, blob_id: int, written_unix_ns: int, tick: int) -> None:
-        """Let `key` name these contents."""
-        old = self._execute("SELECT blob_id FROM entries WHERE key = ?", (key,)).fetchone()
-        if old is None:
-            self._execute(
-                "INSERT INTO entries VALUES (?, ?, ?, ?)", (key, blob_id, written_unix_ns, tick)
-            )
+    def set_entry(
+        self,
+        key: bytes,
+        blob_id: int,
+        now_unix_ns: int,
+        tick: int,
+        note: Note,
+        *,
+        counted: bool,
+        refresh: bool,
+    ) -> None:
+        """Let `key` name these contents, and say `note` of them.
+
+        `counted`: their `uses` say so already. `refresh`: take note of the time and the tick of an
+        entry that is as it was.
+        """
+        added = self._execute(
+            "INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?, ?)",
+            (key, blob_id, now_unix_ns, tick, *note),
+        ).rowcount
+        if added:
+            if not counted:
+                self.use(blob_id)
+            return
+        old_id, *old_note = self._execute(
+            "SELECT blob_id, note, note_crc32 FROM entries WHERE key = ?", (key,)
+        ).fetchone()
+        if old_id == blob_id and tuple(old_note) == note and not refresh:
             return
         self._execute(
-            "UPDATE entries SET blob_id = ?, written_unix_ns = ?, accessed_tick = ? WHERE key = ?",
-            (blob_id, written_unix_ns, tick, key),
+            "UPDATE entries SET blob_id = ?, written_unix_ns = ?, accessed_tick = ?, note = ?, "
+            "note_crc32 = ? WHERE key = ?",
+            (blob_id, now_unix_ns, tick, *note, key),
         )
-        if old[0] != blob_id:
-            self._drop_if_unused(old[0])
+        if old_id != blob_id:
+            if not counted:
+                self.use(blob_id)
+            self.release(old_id)
+
+    def link(self, parent_id: int, child_ids: Iterable[int]) -> None:
+        """Keep the children for as long as the parent is kept."""
+        for child_id in child_ids:
+            added = self._execute(
+                "INSERT OR IGNORE INTO links VALUES (?, ?)", (parent_id, child_id)
+            ).rowcount
+            if added:
+                self.use(child_id)
 
     def remove_entry(self, key: bytes) -> bool:
         """Forget `key`. False: there was no entry."""
@@ -90,23 +186,54 @@ class Transaction:
         ).fetchall()
         if not rows:
             return False
-        self._drop_if_unused(rows[0][0])
+        self.release(rows[0][0])
         return True
 
-    def _drop_if_unused(self, blob_id: int) -> int:
-        """Drop contents that no entry names; their size in bytes, or 0."""
-        rows = self._execute(
-            "DELETE FROM blobs WHERE id = ?1 "
-            "AND NOT EXISTS (SELECT 1 FROM entries WHERE blob_id = ?1) "
-            "RETURNING digest, size_bytes, data IS NULL",
-            (blob_id,),
-        ).fetchall()
-        if not rows:
-            return 0
-        digest, size_bytes, in_file = rows[0]
-        if in_file:
-            self.dropped_files.append(digest)
-        return int(size_bytes)
+    def pin(self, blob_id: int) -> None:
+        """Keep contents until `unpin`, whatever leads to them; an entry of theirs may come yet.
+
+        Nothing of it is written down, so that what is unchanged costs no byte.
+        """
+        self._pinned.add(blob_id)
+
+    def unpin(self) -> None:
+        """Drop those of the pinned contents that nothing leads to."""
+        pinned, self._pinned = self._pinned, set()
+        for blob_id in pinned:
+            self._drop(blob_id)
+
+    def use(self, blob_id: int) -> None:
+        """Count one thing more that leads to these contents."""
+        self._execute("UPDATE blobs SET uses = uses + 1 WHERE id = ?", (blob_id,))
+
+    def release(self, blob_id: int) -> None:
+        """Count one less, and drop the contents if it was the last."""
+        self._execute("UPDATE blobs SET uses = uses - 1 WHERE id = ?", (blob_id,))
+        self._drop(blob_id)
+
+    def _drop(self, blob_id: int) -> None:
+        """Drop contents that nothing leads to, and then what only they led to."""
+        waiting = [blob_id]
+        while waiting:
+            candidate = waiting.pop()
+            if candidate in self._pinned:
+                continue
+            rows = self._execute(
+                "DELETE FROM blobs WHERE id = ? AND uses = 0 "
+                "RETURNING id, digest, size_bytes, packed_offset_bytes, data IS NULL",
+                (candidate,),
+            ).fetchall()
+            for dropped_id, digest, size_bytes, packed_offset_bytes, elsewhere in rows:
+                self._stored_bytes -= size_bytes
+                if packed_offset_bytes is not None:
+                    self.free_space.free(packed_offset_bytes, size_bytes)
+                elif elsewhere:
+                    self.dropped_files.append(digest)
+                children = self._execute(
+                    "DELETE FROM links WHERE parent_id = ? RETURNING child_id", (dropped_id,)
+                ).fetchall()
+                self._executemany("UPDATE blobs SET uses = uses - 1 WHERE id = ?", children)
+                waiting.extend(child_id for (child_id,) in children)
 
     def touch(self, keys: Sequence[bytes]) -> None:
         """These entries were read, the last of them last."""
@@ -120,8 +247,7 @@ class Transaction:
 
         Entries of `current_tick` and later go only where the rest of them does not fit either.
         """
-        stored_bytes = int(self._execute("SELECT stored_bytes FROM totals").fetchone()[0])
-        if stored_bytes <= max_bytes:
+        if self._stored_bytes <= max_bytes:
             return
         target_bytes = max_bytes - max_bytes // _SLACK_DIVISOR
         oldest_first = self._execute(
@@ -129,7 +255,7 @@ class Transaction:
             "ORDER BY accessed_tick, written_unix_ns"
         ).fetchall()
         for key, blob_id, accessed_tick in oldest_first:
-            if stored_bytes <= (max_bytes if accessed_tick >= current_tick else target_bytes):
+            if self._stored_bytes <= (max_bytes if accessed_tick >= current_tick else target_bytes):
                 return
             self._execute("DELETE FROM entries WHERE key = ?", (key,))
-            stored_bytes -= self._drop_if_unused(blob_id)
+            self.release(blob_id)

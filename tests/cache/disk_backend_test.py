@@ -15,7 +15,7 @@ from torchstash.cache import (
     Put,
 )
 from torchstash.tests.cache.backend_contract import BackendContract, content
-from torchstash.tests.cache.disk_stores import INLINE_MAX_BYTES, blob_files
+from torchstash.tests.cache.disk_stores import PACKED_MAX_BYTES, blob_files
 
 
 class TestDiskBackend(BackendContract):
@@ -49,22 +49,20 @@ def store(tmp_path: Path) -> Iterator[DiskBackend]:
 
 
 class TestLayout:
-    def test_small_values_lie_in_the_catalogue_and_large_ones_in_files(
-        self, store: DiskBackend
-    ) -> None:
-        store.put("small", content(INLINE_MAX_BYTES))
-        store.put("large", content(INLINE_MAX_BYTES + 1))
+    def test_small_values_are_packed_and_large_ones_lie_in_files(self, store: DiskBackend) -> None:
+        store.put("small", content(PACKED_MAX_BYTES))
+        store.put("large", content(PACKED_MAX_BYTES + 1))
         small, large = store.locate("small"), store.locate("large")
         assert small is not None
         assert small.path is None
-        assert small.data == content(INLINE_MAX_BYTES)
-        assert small.digest == Digest.of(content(INLINE_MAX_BYTES))
+        assert small.small_contents() == content(PACKED_MAX_BYTES)
+        assert small.digest == Digest.of(content(PACKED_MAX_BYTES))
         assert large is not None
         assert large.data is None
         assert large.path is not None
-        assert large.size_bytes == INLINE_MAX_BYTES + 1
-        assert large.path.read_bytes() == content(INLINE_MAX_BYTES + 1)
-        assert large.path.name == Digest.of(content(INLINE_MAX_BYTES + 1)).hex
+        assert large.size_bytes == PACKED_MAX_BYTES + 1
+        assert large.path.read_bytes() == content(PACKED_MAX_BYTES + 1)
+        assert large.path.name == Digest.of(content(PACKED_MAX_BYTES + 1)).hex
         assert store.locate("absent") is None
 
     def test_equal_contents_are_stored_once(self, store: DiskBackend) -> None:
@@ -140,7 +138,7 @@ def test_random_histories_keep_the_catalogue_and_the_files_in_step(
                 store.sweep(grace_seconds=0)
             else:
                 batch = {
-                    rng.choice("abcdef"): content(rng.choice([0, 9, 70_000, 80_000]), n % 2)
+                    rng.choice("abcdef"): content(rng.choice([0, 9, 3000, 5000, 70_000]), n % 2)
                     for n in range(rng.randint(1, 3))
                 }
                 store.commit(Put(k, v) for k, v in batch.items())
@@ -151,6 +149,6 @@ def test_random_histories_keep_the_catalogue_and_the_files_in_step(
             assert stats.logical_bytes == sum(map(len, model.values()))
             assert stats.stored_bytes == sum(map(len, unique))
             assert sorted(path.name for path in blob_files(store)) == sorted(
-                Digest.of(value).hex for value in unique if len(value) > INLINE_MAX_BYTES
+                Digest.of(value).hex for value in unique if len(value) > PACKED_MAX_BYTES
             )
         assert {key: store.get(key) for key in store.keys()} == model  # noqa: SIM118 - no dict

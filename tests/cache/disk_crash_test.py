@@ -13,13 +13,13 @@ import pytest
 
 from torchstash.cache import Digest, DiskBackend, Put
 from torchstash.tests.cache.backend_contract import content
-from torchstash.tests.cache.disk_stores import INLINE_MAX_BYTES, blob_files
+from torchstash.tests.cache.disk_stores import PACKED_MAX_BYTES, blob_files
 
 _ROUNDS = 200
 _ROUNDS_PER_STORE = 20
 _COMMITS = 100
 _LATEST_KILL_SECONDS = 0.005
-_SIZES = [0, 1, 100, 5000, INLINE_MAX_BYTES, INLINE_MAX_BYTES + 1, 100_000, 300_000]
+_SIZES = [0, 1, 100, 5000, PACKED_MAX_BYTES, PACKED_MAX_BYTES + 1, 100_000, 300_000]
 
 _Commit = dict[str, bytes]
 
@@ -41,14 +41,14 @@ def _check_and_go_on(path: Path, allowed: list[_Commit]) -> _Commit:
         found = {key: store.get(key) for key in store.keys()}  # noqa: SIM118 - no dict
         assert found in allowed
         kept = {key: value for key, value in found.items() if value is not None}
-        for size_bytes in (10, INLINE_MAX_BYTES + 10):
+        for size_bytes in (10, PACKED_MAX_BYTES + 10):
             fresh = os.urandom(size_bytes)
             store.put("fresh", fresh)
             assert store.get("fresh") == fresh
         assert store.delete("fresh")
         store.sweep(grace_seconds=0)
         files = {file.name for file in blob_files(store)}
-        large = {value for value in kept.values() if len(value) > INLINE_MAX_BYTES}
+        large = {value for value in kept.values() if len(value) > PACKED_MAX_BYTES}
         assert files == {Digest.of(value).hex for value in large}
         assert list((path / "tmp").iterdir()) == []
         assert store.stats().stored_bytes == sum(map(len, set(kept.values())))
@@ -136,7 +136,7 @@ def _die_at(step: int, path: Path, commit: _Commit) -> bool:
         return connection
 
     sqlite3.connect = traced  # type: ignore[assignment]
-    for name in ("write", "rename", "unlink", "fsync", "open", "mkdir", "close"):
+    for name in ("write", "pwritev", "rename", "unlink", "fsync", "open", "mkdir", "close"):
         setattr(os, name, death.before(getattr(os, name)))
     status = 1
     try:

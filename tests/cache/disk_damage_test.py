@@ -64,7 +64,7 @@ class TestDamage:
         assert store.get("key") == data
 
     def test_a_flipped_bit_in_the_catalogue(self, tmp_path: Path) -> None:
-        data = content(2000)
+        data = content(900)
         with DiskBackend(tmp_path) as store:
             store.put("key", data)
         catalogue = tmp_path / "catalogue.sqlite3"

@@ -6,7 +6,7 @@ from torchstash.cache import (
     DiskBackend,
 )
 from torchstash.tests.cache.backend_contract import content
-from torchstash.tests.cache.disk_stores import INLINE_MAX_BYTES, blob_files
+from torchstash.tests.cache.disk_stores import PACKED_MAX_BYTES, blob_files
 
 
 class TestEviction:
@@ -19,7 +19,7 @@ class TestEviction:
             kept = list(cache.keys())
             assert kept == [f"{i:03}" for i in range(100 - len(kept), 100)]
             assert len(kept) >= 18
-            assert len(blob_files(cache)) == (len(kept) if size_bytes > INLINE_MAX_BYTES else 0)
+            assert len(blob_files(cache)) == (len(kept) if size_bytes > PACKED_MAX_BYTES else 0)
 
     def test_what_is_read_stays(self, tmp_path: Path) -> None:
         with DiskBackend(tmp_path, max_bytes=10_000) as cache:

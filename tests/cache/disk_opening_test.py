@@ -57,13 +57,14 @@ class TestRefusals:
             DiskBackend(tmp_path)
         assert path.read_bytes() == before
 
-    def test_a_newer_format(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(("version", "user"), [(1, "an older"), (3, "a newer")])
+    def test_another_format(self, tmp_path: Path, version: int, user: str) -> None:
         DiskBackend(tmp_path).close()
         with sqlite3.connect(tmp_path / "catalogue.sqlite3") as newer:
-            newer.execute("PRAGMA user_version = 2")
+            newer.execute(f"PRAGMA user_version = {version}")
         newer.close()
         for open_store in (DiskBackend, DiskBackend.open_read_only):
-            with pytest.raises(BackendFormatError, match=r"format 2.*newer torchstash"):
+            with pytest.raises(BackendFormatError, match=rf"format {version}.*{user} torchstash"):
                 open_store(tmp_path)
 
     def test_an_empty_catalogue_file_is_a_new_store(self, tmp_path: Path) -> None:

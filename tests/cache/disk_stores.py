@@ -4,8 +4,8 @@ from pathlib import Path
 
 from torchstash.cache import DiskBackend
 
-# Up to here a value lies in the catalogue.
-INLINE_MAX_BYTES = 64 << 10
+# Beyond, a value has a file of its own.
+PACKED_MAX_BYTES = 64 << 10
 
 
 def blob_files(store: DiskBackend) -> list[Path]:

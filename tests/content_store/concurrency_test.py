@@ -78,8 +78,8 @@ def test_writers_and_readers_of_the_same_names(tmp_path: Path) -> None:
         for name in reader.names():
             assert torch.equal(reader.read_tensor(name), contents(ROUNDS - 1))
     with DiskBackend.open_read_only(location) as backend:
-        assert len(list(backend.keys("storages/"))) == ROUNDS
-    assert len(blob_files(location)) == ROUNDS // 2
+        assert backend.stats().stored_bytes == contents(ROUNDS - 1).nbytes
+    assert len(blob_files(location)) <= 1
 
 
 def test_three_writers_of_one_new_storage(tmp_path: Path) -> None:

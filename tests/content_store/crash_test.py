@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -26,6 +27,8 @@ READY = b"ready\n"
 WRITE_DEADLINE_SECONDS = 30.0
 MAX_PAUSE_SECONDS = 0.1
 
+Writer = Callable[[Path, int, int], None]
+
 
 def contents(version: int, slot: int) -> torch.Tensor:
     """What a version of a name holds; every second version of a slot shares its bytes."""
@@ -41,14 +44,32 @@ def write_until_killed(location: Path, first_version: int, report: int) -> None:
                 os.write(report, f"{slot} {version}\n".encode())
 
 
-def one_round(location: Path, first_version: int, pause_seconds: float) -> list[tuple[int, int]]:
+def write_together_until_killed(location: Path, first_version: int, report: int) -> None:
+    """Reports slot 0 for a state dict, and slot 1 for tensors that were written in one commit."""
+    with ContentStoreWriter(location) as writer:
+        os.write(report, READY)
+        for version in range(first_version, first_version + 1000):
+            state = state_dict(version)
+            writer.save_state_dict("state", state)
+            os.write(report, f"0 {version}\n".encode())
+            writer.write_tensors(state)
+            os.write(report, f"1 {version}\n".encode())
+
+
+def state_dict(version: int) -> dict[str, torch.Tensor]:
+    return {str(slot): contents(version, slot) for slot in range(NAMES)}
+
+
+def one_round(
+    location: Path, first_version: int, pause_seconds: float, write: Writer = write_until_killed
+) -> list[tuple[int, int]]:
     """Forks a writer, kills it after a pause; the names and versions that it had reported."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             torch.set_num_threads(1)  # PyTorch's own threads did not cross the fork.
-            write_until_killed(location, first_version, writing)
+            write(location, first_version, writing)
         finally:
             os._exit(1)
     os.close(writing)
@@ -105,6 +126,55 @@ def test_killed_writers(tmp_path: Path) -> None:
     assert not any((location / "tmp").iterdir())
     with ContentStoreReader(location) as reader:
         check(reader, reported, version, ROUNDS)
+
+
+def test_killed_writers_of_many_at_once(tmp_path: Path) -> None:
+    """A state dict, and tensors that were written together, are of one version, whole."""
+    chance = random.Random(SEED)
+    location = tmp_path / "store"
+    reported: dict[int, int] = {}
+    version = 0
+    span_seconds = min(MAX_PAUSE_SECONDS, 2 * rehearsed_seconds(tmp_path / "rehearsal"))
+    ContentStoreWriter(location).close()
+    for round_number in range(ROUNDS // 4):
+        version += 1
+        pause_seconds = chance.uniform(0, span_seconds)
+        finished = one_round(location, version, pause_seconds, write_together_until_killed)
+        reported.update(finished)
+        attempted = max([version, *(v + 1 for _, v in finished)])
+        with ContentStoreReader(location, verify=True) as reader:
+            check_together(reader, reported, attempted, round_number)
+        version = attempted
+    assert set(reported) == {0, 1}, "too few writes finished for the kills to mean anything"
+    with DiskBackend(location) as backend:
+        backend.sweep(grace_seconds=0)
+    with ContentStoreWriter(location) as writer:
+        assert writer.delete_snapshot("state")
+        for slot in range(NAMES):
+            assert writer.delete_tensor(str(slot))
+    with DiskBackend(location) as backend:
+        backend.sweep(grace_seconds=0)
+        assert backend.stats().stored_bytes == 0
+    assert not any(path.is_file() for path in (location / "blobs").rglob("*"))
+    assert not any((location / "tmp").iterdir())
+    assert (location / "packed.bin").stat().st_size == 0
+
+
+def check_together(
+    reader: ContentStoreReader, reported: dict[int, int], newest: int, round_number: int
+) -> None:
+    found = {}
+    if "state" in list(reader.snapshots()):
+        found[0] = reader.load_state_dict("state")
+    if list(reader.names()):
+        found[1] = reader.read_tensors(map(str, range(NAMES)))
+    assert set(found) >= set(reported), f"round {round_number}"
+    for kind, state in found.items():
+        versions = range(reported.get(kind, 0), newest + 1)
+        assert any(
+            all(torch.equal(state[name], tensor) for name, tensor in state_dict(v).items())
+            for v in versions
+        ), f"round {round_number}: {kind} is of no version from {versions}"
 
 
 def check(

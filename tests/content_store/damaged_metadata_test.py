@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from torchstash.cache.disk import DiskBackend
+from torchstash.cache.digest import Digest
+from torchstash.cache.disk import DiskBackend, Put
 from torchstash.content_store import (
     ContentStoreError,
     ContentStoreReader,
     CorruptMetadataError,
-    CorruptStorageError,
     UnsupportedDtypeError,
 )
 from torchstash.content_store.metadata import parse_metadata
@@ -144,7 +144,8 @@ def test_devices_of_another_pytorch(store: Store) -> None:
         metadata.device.type = kind
         metadata.device.index = index
         with DiskBackend(store.location) as backend:
-            backend.put("tensors/x", metadata.SerializeToString())
+            digest = Digest(metadata.storage_digest)
+            backend.commit([Put("tensors/x", None, digest, metadata.SerializeToString())])
         with pytest.raises(ContentStoreError):
             store.reader.read_tensor("x")
         if kind:
@@ -244,16 +245,24 @@ def test_a_storage_of_another_size(store: Store) -> None:
     metadata = store.reader.read_tensor_metadata("x")
     metadata.storage_size_bytes += 4
     with DiskBackend(store.location) as backend:
-        backend.put("tensors/x", metadata.SerializeToString())
+        digest = Digest(metadata.storage_digest)
+        backend.commit([Put("tensors/x", None, digest, metadata.SerializeToString())])
     for cache in (False, True):
         with pytest.raises(CorruptMetadataError, match="16 bytes, and the store has 12"):
             ContentStoreReader(store.location, cache=cache).read_tensor("x")
 
 
-def test_a_storage_that_is_gone(store: Store) -> None:
+def test_metadata_of_another_storage(store: Store) -> None:
     store.writer.write_tensor("x", torch.ones(3))
+    metadata = store.reader.read_tensor_metadata("x")
     with DiskBackend(store.location) as backend:
-        for key in list(backend.keys("storages/")):
-            backend.delete(key)
-    with pytest.raises(CorruptStorageError, match="of the tensor 'x' is gone"):
+        backend.commit([Put("tensors/x", b"other", note=metadata.SerializeToString())])
+    with pytest.raises(CorruptMetadataError, match="gives the storage"):
+        store.reader.read_tensor("x")
+
+
+def test_no_metadata(store: Store) -> None:
+    with DiskBackend(store.location) as backend:
+        backend.put("tensors/x", b"anything")
+    with pytest.raises(CorruptMetadataError, match="has no metadata"):
         store.reader.read_tensor("x")

@@ -14,7 +14,8 @@ from torchstash.tests.content_store.store_fixtures import Store, store
 __all__ = ["store"]  # A fixture that pytest finds here.
 
 LARGE = torch.arange(30_000)  # A file.
-SMALL = torch.arange(300)  # In the catalogue.
+PACKED = torch.arange(300)  # In the packed file.
+SMALL = torch.arange(30)  # In the catalogue.
 
 
 def blob_files(store: Store) -> list[Path]:
@@ -124,6 +125,19 @@ def test_small_values_are_always_checked(store: Store) -> None:
         reader.read_tensor("x")
     store.writer.write_tensor("x", SMALL)
     assert torch.equal(reader.read_tensor("x"), SMALL)
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("edit", [flip, cut, empty])
+def test_packed_values_are_always_checked(
+    store: Store, edit: Callable[[bytearray], None], verify: bool
+) -> None:
+    store.writer.write_tensor("x", PACKED)
+    change(store.location / "packed.bin", edit)
+    with pytest.raises(CorruptStorageError, match="hash to" if edit is flip else "bytes are left"):
+        store.fresh_reader(verify=verify).read_tensor("x")
+    store.writer.write_tensor("x", PACKED)
+    assert torch.equal(store.reader.read_tensor("x"), PACKED)
 
 
 def is_sqlite(path: Path) -> bool:

@@ -70,7 +70,7 @@ def test_changing_what_was_read_never_changes_the_store(
 @SIZES
 def test_the_reader_keeps_nothing_alive(store: Store, elements: int) -> None:
     store.writer.write_tensor("x", torch.arange(elements))
-    live = store.reader._live
+    live = store.reader._source._live
     assert live is not None
     read = store.reader.read_tensor("x")
     assert len(live._storages) == 1

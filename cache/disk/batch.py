@@ -1,0 +1,43 @@
+"""Many puts in one transaction, prepared by many threads."""
+
+from types import TracebackType
+from typing import Self
+
+from torchstash.cache.disk.committer import Committer
+from torchstash.cache.disk.put import Put
+from torchstash.cache.disk.recent_reads import RecentReads
+from torchstash.cache.disk.staged_put import StagedPut
+
+
+class Batch:
+    """A context manager: what was added is kept, all of it, when the block ends.
+
+    Where the block or the commit raises, nothing is. `add` may be called by any number of threads,
+    all of which must be done when the block ends; large contents are on the disk when it returns.
+    """
+
+    def __init__(self, committer: Committer, recent_reads: RecentReads) -> None:
+        self._committer = committer
+        self._recent_reads = recent_reads
+        self._staged: list[StagedPut] = []
+
+    def add(self, put: Put) -> None:
+        """Take a put. Its buffer must stay unchanged until the block has ended."""
+        self._committer.stage(put, self._staged)
+
+    def __len__(self) -> int:
+        return len(self._staged)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc is not None:
+            self._committer.discard(self._staged)
+        elif self._staged:
+            self._committer.commit(self._staged, self._recent_reads.take())

@@ -1,0 +1,111 @@
+"""One file for all values that are too large for the catalogue and too small for a file each.
+
+The catalogue says which bytes are whose (`free_space.py`). Bytes are written only where no
+committed entry lies, and only by who holds the catalogue's write lock: a writer that dies leaves
+nothing but bytes that nobody names, which the next writer writes over.
+
+A reader holds no lock. Between its look-up and its reading an entry may be deleted and its bytes
+used anew, so it believes what it read only after checking the digest, and looks up again where
+that is wrong.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from torchstash.cache.fork_safe_lock import fork_safe_lock
+
+FILE_NAME = "packed.bin"
+
+# What one system call takes (IOV_MAX of Linux and macOS).
+_BUFFERS_PER_CALL = 1024
+
+
+class PackedFile:
+    """The packed file of one store. Threads and forked processes share it. Raises `OSError`."""
+
+    def __init__(self, folder: Path, *, durable: bool, read_only: bool) -> None:
+        self._path = str(folder / FILE_NAME)
+        self._durable = durable
+        self._flags = os.O_CLOEXEC | (os.O_RDONLY if read_only else os.O_RDWR | os.O_CREAT)
+        # Held while the descriptor must not change.
+        self._lock = fork_safe_lock()
+        self._descriptor = -1
+
+    def open(self) -> int:
+        """Open the file, which a writer makes if need be, and a reader needs late; descriptor."""
+        if self._descriptor >= 0:
+            return self._descriptor
+        with self._lock:
+            if self._descriptor < 0:
+                self._descriptor = os.open(self._path, self._flags, 0o600)
+        return self._descriptor
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def size_bytes(self) -> int:
+        """How long the file is."""
+        return os.fstat(self.open()).st_size
+
+    def read(self, offset_bytes: int, size_bytes: int) -> bytes:
+        """The bytes there; fewer where the file is damaged."""
+        return os.pread(self.open(), size_bytes, offset_bytes)
+
+    def read_into(self, offset_bytes: int, target: memoryview) -> int:
+        """Fill `target` with the bytes there; how many there were."""
+        return os.preadv(self.open(), [target], offset_bytes)
+
+    def write(self, extents: Sequence[tuple[int, bytes | memoryview]]) -> None:
+        """Write contents at their offsets; neighbours together. Durable: wait for the medium."""
+        self.open()
+        with self._lock:
+            _write_all(self._descriptor, extents)
+            if self._durable:
+                os.fsync(self._descriptor)
+
+    def sync(self) -> None:
+        """Put on the medium what another writer wrote without doing so."""
+        os.fsync(self.open())
+
+    def truncate(self, size_bytes: int) -> int:
+        """Cut off what lies behind; how many bytes. The caller holds the write lock."""
+        surplus = self.size_bytes() - size_bytes
+        if surplus <= 0:
+            return 0
+        os.ftruncate(self.open(), size_bytes)
+        return surplus
+
+
+def _write_all(descriptor: int, extents: Sequence[tuple[int, bytes | memoryview]]) -> None:
+    run: list[bytes | memoryview] = []
+    start = end = 0
+    for offset_bytes, data in extents:
+        if offset_bytes != end or len(run) == _BUFFERS_PER_CALL:
+            _write_run(descriptor, run, start)
+            run, start = [], offset_bytes
+        run.append(data)
+        end = offset_bytes + len(data)
+    _write_run(descriptor, run, start)
+
+
+def _write_run(descriptor: int, run: list[bytes | memoryview], offset_bytes: int) -> None:
+    if not run:
+        return
+    written = os.pwritev(descriptor, run, offset_bytes)
+    for data in run:
+        if written >= len(data):
+            written -= len(data)
+            offset_bytes += len(data)
+            continue
+        # Rare: the call was cut short.
+        rest = memoryview(data)[written:]
+        offset_bytes += written
+        written = 0
+        while rest:
+            count = os.pwrite(descriptor, rest, offset_bytes)
+            rest, offset_bytes = rest[count:], offset_bytes + count

@@ -1,0 +1,147 @@
+"""The storages of a store that is read: mapped or copied, checked, moved, shared while in use."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from torchstash.cache.digest import Digest
+from torchstash.cache.disk import Blob, DiskBackend
+from torchstash.cache.errors import CacheError
+from torchstash.content_store.blobs import BlobLoader
+from torchstash.content_store.devices import moved
+from torchstash.content_store.engine_errors import store_errors
+from torchstash.content_store.errors import CorruptStorageError, StoreUnavailableError
+from torchstash.content_store.live_storages import LiveStorages
+from torchstash.content_store.medium import is_on_network
+from torchstash.content_store.read_mode import ReadMode
+
+# A look-up and the reading of what it gave are two steps, between which others may write.
+LOOKUP_ATTEMPTS: Final = 10
+
+# Below, a thread costs more than it brings.
+_THREADS_FROM_BYTES: Final = 4 << 20
+_THREADS: Final = min(8, os.cpu_count() or 1)
+
+
+class StorageSource:
+    """Reads the store at `location`, which the first use opens. Thread-safe.
+
+    Args:
+        location: The folder of the store.
+        cache: Equal contents on one device are one live storage while anybody uses it.
+        verify: Check the digest of each file when it is first read.
+        mode: How to read large storages.
+    """
+
+    def __init__(self, location: Path, *, cache: bool, verify: bool, mode: ReadMode | str) -> None:
+        self.location = location
+        self._opened: DiskBackend | None = None
+        self._live = LiveStorages() if cache else None
+        self._verify = verify
+        self._blobs = BlobLoader(verify=verify)
+        self._mode = ReadMode(mode)
+
+    def backend(self) -> DiskBackend:
+        """The engine.
+
+        Raises:
+            BackendError: There is no store, or it cannot be opened.
+        """
+        if self._opened is None:
+            self._opened = DiskBackend.open_read_only(self.location)
+        return self._opened
+
+    def close(self) -> None:
+        """Give back files and connections."""
+        if self._opened is not None:
+            self._opened.close()
+
+    def mapped(self, mode: ReadMode | str | None) -> bool:
+        """Whether `mode` maps files; None: the reader's own."""
+        mode = self._mode if mode is None else ReadMode(mode)
+        return mode is ReadMode.MAPPED or (mode is ReadMode.AUTO and not self._is_on_network)
+
+    @cached_property
+    def _is_on_network(self) -> bool:
+        return is_on_network(self.location)
+
+    def shared(
+        self, blob: Blob, device: torch.device, wanted_by: str
+    ) -> torch.UntypedStorage | None:
+        """The live storage with those contents, or a fresh one.
+
+        None where another process has replaced or deleted them meanwhile: look them up again.
+
+        Raises:
+            CorruptStorageError: The contents are damaged.
+        """
+        if self._live is not None:
+            live = self._live.get(blob.digest, device, blob.size_bytes)
+            if live is not None:
+                return live
+        storage = self.fresh(blob, device, wanted_by, mapped=self.mapped(None))
+        if storage is None or self._live is None:
+            return storage
+        return self._live.share(blob.digest, storage)
+
+    def fresh(
+        self, blob: Blob, device: torch.device, wanted_by: str, *, mapped: bool
+    ) -> torch.UntypedStorage | None:
+        """`shared`, but a storage that nobody else has."""
+        try:
+            return moved(self._blobs.load(blob, wanted_by, mapped=mapped), device)
+        except CorruptStorageError:
+            with store_errors(self.location):
+                now = self.backend().locate_contents(blob.digest)
+            if now is None or (now.extent, now.file) != (blob.extent, blob.file):
+                return None
+            self._report_damage(blob.digest)
+            raise
+
+    def all_fresh(
+        self, blobs: Sequence[Blob], device: torch.device, wanted_by: str, *, mapped: bool
+    ) -> list[torch.UntypedStorage] | None:
+        """`fresh` for each of `blobs`; with threads where their bytes are all read."""
+
+        def load(blob: Blob) -> torch.UntypedStorage | None:
+            return self.fresh(blob, device, wanted_by, mapped=mapped)
+
+        size_bytes = sum(blob.size_bytes for blob in blobs)
+        storages: Iterator[torch.UntypedStorage | None]
+        if (mapped and not self._verify) or size_bytes < _THREADS_FROM_BYTES or len(blobs) == 1:
+            storages = map(load, blobs)
+            return _all_or_none(storages)
+        with ThreadPoolExecutor(_THREADS, "torchstash-load") as executor:
+            return _all_or_none(executor.map(load, blobs))
+
+    def overtaken(self, wanted_by: str) -> StoreUnavailableError:
+        """The error for what was replaced at every attempt to read it."""
+        return StoreUnavailableError(
+            f"{wanted_by} in the content store at {self.location} was replaced at each of "
+            f"{LOOKUP_ATTEMPTS} attempts to read it; try again"
+        )
+
+    def _report_damage(self, digest: Digest) -> None:
+        """Lets the next writer of the same contents write them again. Best effort.
+
+        A reader writes nothing else; where it may not write, its user has the error alone.
+        """
+        with suppress(CacheError), DiskBackend(self.location) as backend:
+            backend.mark_damaged(digest)
+
+
+def _all_or_none(
+    storages: Iterator[torch.UntypedStorage | None],
+) -> list[torch.UntypedStorage] | None:
+    found = []
+    for storage in storages:
+        if storage is None:
+            return None
+        found.append(storage)
+    return found
