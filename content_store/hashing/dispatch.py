@@ -121,7 +121,9 @@ def _device_of(storage: torch.UntypedStorage) -> torch.device:
         )
     device = storage.device
     # Comparing devices is ten times as fast as asking for the name of their type.
-    if device != _CPU and device.type == "meta":  # Asking a fake tensor for its address already warns.
+    if (
+        device != _CPU and device.type == "meta"
+    ):  # Asking a fake tensor for its address already warns.
         raise UnsupportedStorageError(
             f"a storage of {storage.nbytes()} bytes on the meta device (of a meta or a fake "
             "tensor) has no bytes to hash or keep; pass one of a real tensor"
