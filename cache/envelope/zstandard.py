@@ -14,7 +14,8 @@ _MAX_WINDOW_LOG: Final = 23
 
 def compress(value: bytes | memoryview, level: int) -> bytes:
     """One frame that announces its size. No copy of `value`."""
-    return zstd.compress(value, level)
+    frame: bytes = zstd.compress(value, level)
+    return frame
 
 
 def decompress(payload: memoryview, size_bytes: int) -> bytes | None:
@@ -24,7 +25,7 @@ def decompress(payload: memoryview, size_bytes: int) -> bytes | None:
             return None
         options = {int(zstd.DecompressionParameter.window_log_max): _MAX_WINDOW_LOG}
         decoder = zstd.ZstdDecompressor(options=options)
-        value = decoder.decompress(payload, max_length=size_bytes)
+        value: bytes = decoder.decompress(payload, max_length=size_bytes)
         if not decoder.eof and not decoder.needs_input:
             # All of the value is there; what the frame has left is its end, without any content.
             value += decoder.decompress(b"", max_length=1)
