@@ -44,7 +44,7 @@ class SeaweedServer(LocalServer):
             "-ip.bind=127.0.0.1",
             f"-dir={self.folder / 'data'}",
             "-master.telemetry=false",
-            "-master.volumeSizeLimitMB=64",
+            "-master.volumeSizeLimitMB=1024",
             *self._ports,
             "-s3",
             f"-s3.port={self.port}",
