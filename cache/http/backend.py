@@ -6,20 +6,17 @@ meet half of a value while it is being put is the server's affair: nginx and Sea
 when all of it is there, rclone writes in place.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from typing_extensions import Buffer, override
 
-from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.buffers import flat_view
-from torchstash.cache.capabilities import Closable, Containing, Deletable, SelfTimed
-from torchstash.cache.errors import BackendClosedError
+from torchstash.cache.capabilities import Containing, Deletable, SelfTimed
 from torchstash.cache.flat_names import flat_name
-from torchstash.cache.http.client import HttpClient
-from torchstash.cache.network import Timeouts, TlsSettings
+from torchstash.cache.http.client_backend import ClientBackend
 
 
-class HttpBackend(RemoteCacheBackend[bytes], Closable, Containing, Deletable, SelfTimed):
+class HttpBackend(ClientBackend, Containing, Deletable, SelfTimed):
     """Each value is the resource `<base_url>/<name>`; the folder must exist.
 
     Names are those of `torchstash.cache.flat_names`. Nothing is connected before the first
@@ -38,36 +35,6 @@ class HttpBackend(RemoteCacheBackend[bytes], Closable, Containing, Deletable, Se
 
     engine_name: ClassVar[str] = "http"
 
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        bearer_token: str | None = None,
-        tls: TlsSettings | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
-    ) -> None:
-        super().__init__()
-        self._settings: dict[str, Any] = {
-            "base_url": base_url,
-            "bearer_token": bearer_token,
-            "tls": tls,
-            "timeouts": timeouts,
-        }
-        self._client = HttpClient(base_url, bearer_token=bearer_token, tls=tls, timeouts=timeouts)
-        self._closed = False
-
-    @override
-    def __reduce__(self) -> tuple[object, ...]:
-        """Another process connects to the same server, with the same credentials."""
-        return _reopen, (type(self), self._settings)
-
-    def _opened(self) -> HttpClient:
-        if self._closed:
-            raise BackendClosedError(
-                f"the backend of {self._client.place} was closed; make a new one"
-            )
-        return self._client
-
     @override
     def _get(self, key: str) -> bytes | None:
         return self._opened().get(flat_name(key))
@@ -83,12 +50,3 @@ class HttpBackend(RemoteCacheBackend[bytes], Closable, Containing, Deletable, Se
     @override
     def delete(self, key: str) -> bool:
         return self._opened().delete(flat_name(key))
-
-    @override
-    def close(self) -> None:
-        self._closed = True
-        self._client.close()
-
-
-def _reopen(kind: type[HttpBackend], settings: dict[str, Any]) -> HttpBackend:
-    return kind(**settings)

@@ -10,7 +10,7 @@ a miss.
 """
 
 import hashlib
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from typing_extensions import Buffer, override
 
@@ -20,16 +20,14 @@ from torchstash.cache.action_result import (
     parse_result,
     pointing_result,
 )
-from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.buffers import flat_view
-from torchstash.cache.capabilities import Closable, Containing
-from torchstash.cache.errors import BackendClosedError, CorruptEntryError
-from torchstash.cache.http.client import HttpClient
+from torchstash.cache.capabilities import Containing
+from torchstash.cache.errors import CorruptEntryError
+from torchstash.cache.http.client_backend import ClientBackend
 from torchstash.cache.keys import encode_key
-from torchstash.cache.network import Timeouts, TlsSettings
 
 
-class BazelHttpBackend(RemoteCacheBackend[bytes], Closable, Containing):
+class BazelHttpBackend(ClientBackend, Containing):
     """Each value an action's result below `base_url`. Entries are the server's to delete.
 
     Args:
@@ -45,36 +43,6 @@ class BazelHttpBackend(RemoteCacheBackend[bytes], Closable, Containing):
     """
 
     engine_name: ClassVar[str] = "bazel_http"
-
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        bearer_token: str | None = None,
-        tls: TlsSettings | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
-    ) -> None:
-        super().__init__()
-        self._settings: dict[str, Any] = {
-            "base_url": base_url,
-            "bearer_token": bearer_token,
-            "tls": tls,
-            "timeouts": timeouts,
-        }
-        self._client = HttpClient(base_url, bearer_token=bearer_token, tls=tls, timeouts=timeouts)
-        self._closed = False
-
-    @override
-    def __reduce__(self) -> tuple[object, ...]:
-        """Another process connects to the same server, with the same credentials."""
-        return _reopen, (type(self), self._settings)
-
-    def _opened(self) -> HttpClient:
-        if self._closed:
-            raise BackendClosedError(
-                f"the backend of {self._client.place} was closed; make a new one"
-            )
-        return self._client
 
     @override
     def _get(self, key: str) -> bytes | None:
@@ -111,15 +79,6 @@ class BazelHttpBackend(RemoteCacheBackend[bytes], Closable, Containing):
     def contains(self, key: str) -> bool:
         return self._opened().exists(_entry_name(key))
 
-    @override
-    def close(self) -> None:
-        self._closed = True
-        self._client.close()
-
 
 def _entry_name(key: str) -> str:
     return f"ac/{hashlib.sha256(encode_key(key)).hexdigest()}"
-
-
-def _reopen(kind: type[BazelHttpBackend], settings: dict[str, Any]) -> BazelHttpBackend:
-    return kind(**settings)

@@ -7,7 +7,6 @@ interrupted.
 
 import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +15,9 @@ from absl import app
 from rich.console import Console
 
 from torchstash.tools.bench.arguments import bench_parser, parse_sizes
-from torchstash.tools.bench.errors import BenchError
 from torchstash.tools.bench.measure import Effort
 from torchstash.tools.bench.plot import require_matplotlib
+from torchstash.tools.bench.program import exit_status
 from torchstash.tools.bench.publish import Picture, publish
 
 _DESCRIPTION = (
@@ -58,7 +57,8 @@ def main(arguments: argparse.Namespace) -> int:
 
     # `bazel run` starts programs elsewhere, and says where the user stands.
     inside = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."), arguments.folder).absolute()
-    try:
+
+    def run() -> None:
         if arguments.plot is not None:
             require_matplotlib()
         with tempfile.TemporaryDirectory(dir=inside) as folder:
@@ -75,13 +75,8 @@ def main(arguments: argparse.Namespace) -> int:
             plot_path=arguments.plot,
             picture=Picture(benchmark.GET, "Getting one value from disk", stores.OURS),
         )
-    except (BenchError, OSError) as error:
-        sys.stderr.write(f"cache: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("cache: interrupted\n")
-        return 130
-    return 0
+
+    return exit_status("cache", run)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,15 @@ sense; 130: interrupted.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from absl import app
 from rich.console import Console
 
 from torchstash.tools.bench.arguments import bench_parser, parse_names, parse_sizes
-from torchstash.tools.bench.errors import BenchError
 from torchstash.tools.bench.measure import Effort
 from torchstash.tools.bench.plot import require_matplotlib
+from torchstash.tools.bench.program import exit_status
 from torchstash.tools.bench.publish import Picture, publish
 
 _DESCRIPTION = (
@@ -52,7 +51,7 @@ def main(arguments: argparse.Namespace) -> int:
     from torchstash.tools.bench.devices import present_devices, require_devices  # noqa: PLC0415
     from torchstash.tools.bench.hashing import benchmark, ours  # noqa: PLC0415
 
-    try:
+    def run() -> None:
         if arguments.plot is not None:
             require_matplotlib()
         outcome = benchmark.run_benchmark(
@@ -69,13 +68,8 @@ def main(arguments: argparse.Namespace) -> int:
             plot_path=arguments.plot,
             picture=Picture(benchmark.SINGLE, "Hashing one storage", ours.NAME),
         )
-    except (BenchError, OSError) as error:
-        sys.stderr.write(f"hash: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("hash: interrupted\n")
-        return 130
-    return 0
+
+    return exit_status("hash", run)
 
 
 if __name__ == "__main__":
