@@ -32,8 +32,8 @@ def digest(storage: torch.UntypedStorage, *, slice_bytes: int = SLICE_BYTES) -> 
     size_bytes = storage.nbytes()
     hashed = hasher(size_bytes)
     source = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
-    staging = [
-        _staging(min(slice_bytes, left), storage.device)
+    slices = [
+        staging(min(slice_bytes, left), storage.device)
         for left in (size_bytes, size_bytes - slice_bytes)
         if left > 0
     ]
@@ -41,7 +41,7 @@ def digest(storage: torch.UntypedStorage, *, slice_bytes: int = SLICE_BYTES) -> 
         hashing = None
         for nth, start in enumerate(range(0, size_bytes, slice_bytes)):
             length = min(slice_bytes, size_bytes - start)
-            filled = staging[nth % 2][:length].copy_(source[start : start + length])
+            filled = slices[nth % 2][:length].copy_(source[start : start + length])
             if hashing is not None:
                 hashing.result()
             hashing = pool.submit(hashed.update, readable(filled.untyped_storage())[:length])
@@ -50,11 +50,12 @@ def digest(storage: torch.UntypedStorage, *, slice_bytes: int = SLICE_BYTES) -> 
     return Digest(hashed.digest())
 
 
-def _staging(size_bytes: int, device: torch.device) -> torch.Tensor:
-    staging = torch.empty(size_bytes, dtype=torch.uint8, device="cpu")
-    if device != torch.accelerator.current_accelerator():
-        return staging
-    try:
-        return staging.pin_memory()
-    except RuntimeError:  # The device has no pinned memory, or no more of it.
-        return staging
+def staging(size_bytes: int, device: torch.device) -> torch.Tensor:
+    """Host memory for bytes on their way from `device`: pinned where the device knows that."""
+    accelerator = torch.accelerator.current_accelerator()
+    if accelerator is not None and accelerator.type == device.type:
+        try:
+            return torch.empty(size_bytes, dtype=torch.uint8, device="cpu", pin_memory=True)
+        except RuntimeError:
+            pass  # The device has no pinned memory, or no more of it.
+    return torch.empty(size_bytes, dtype=torch.uint8, device="cpu")

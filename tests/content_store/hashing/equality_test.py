@@ -49,6 +49,12 @@ def test_slices_on_the_way_through_the_host(device: str, size_bytes: int, slice_
     assert digest.hex == blake3(data).hexdigest()
 
 
+def test_the_host_stages_in_pinned_memory(device: str) -> None:
+    """Where the device copies into that: at the speed of the bus."""
+    on = storage_of(b"abc", device).device
+    assert host.staging(100, on).is_pinned() == (device in {"cuda", "xpu"})
+
+
 def test_beyond_the_threshold_of_threads(device: str) -> None:
     data = pattern((8 << 20) + 1)
     assert hash_storage(storage_of(data, device)) == blake3(data).hexdigest()
