@@ -14,6 +14,7 @@ from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Slices
 from torchstash.content_store.hashing import digest_storage
 from torchstash.content_store.memory import readable
+from torchstash.content_store.staging import staging
 from torchstash.content_store.torch_internals import without_dispatch_modes
 
 SLICE_BYTES: Final = 32 << 20
@@ -42,18 +43,13 @@ def addressed(storage: torch.UntypedStorage) -> tuple[Digest, memoryview | Slice
 def slices_of(
     storage: torch.UntypedStorage, *, slice_bytes: int = SLICE_BYTES
 ) -> Iterator[memoryview]:
-    """The bytes of a storage on any device, through one host buffer: pinned for CUDA."""
+    """The bytes of a storage on any device, through one buffer on the host."""
     size_bytes = storage.nbytes()
     with without_dispatch_modes(), torch.no_grad():
         source = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
-        staging = torch.empty(
-            min(slice_bytes, size_bytes),
-            dtype=torch.uint8,
-            device="cpu",
-            pin_memory=storage.device.type == "cuda",
-        )
+        staged = staging(min(slice_bytes, size_bytes), storage.device)
     for start in range(0, size_bytes, slice_bytes):
         length = min(slice_bytes, size_bytes - start)
         with without_dispatch_modes(), torch.no_grad():
-            staging[:length].copy_(source[start : start + length])
-        yield readable(staging.untyped_storage())[:length]
+            staged[:length].copy_(source[start : start + length])
+        yield readable(staged.untyped_storage())[:length]

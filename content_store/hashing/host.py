@@ -15,6 +15,7 @@ from torchstash.cache.blake3_hasher import hasher
 from torchstash.cache.digest import Digest
 from torchstash.content_store.hashing.pending import Pending
 from torchstash.content_store.memory import address_of, readable
+from torchstash.content_store.staging import staging
 
 SLICE_BYTES: Final = 32 << 20
 """Large enough to keep all cores and the bus busy, small enough for any host."""
@@ -48,14 +49,3 @@ def digest(storage: torch.UntypedStorage, *, slice_bytes: int = SLICE_BYTES) -> 
     if hashing is not None:
         hashing.result()
     return Digest(hashed.digest())
-
-
-def staging(size_bytes: int, device: torch.device) -> torch.Tensor:
-    """Host memory for bytes on their way from `device`: pinned where the device knows that."""
-    accelerator = torch.accelerator.current_accelerator()
-    if accelerator is not None and accelerator.type == device.type:
-        try:
-            return torch.empty(size_bytes, dtype=torch.uint8, device="cpu", pin_memory=True)
-        except RuntimeError:
-            pass  # The device has no pinned memory, or no more of it.
-    return torch.empty(size_bytes, dtype=torch.uint8, device="cpu")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from torchstash.content_store import hash_storage
 from torchstash.content_store.hashing import host, portable
+from torchstash.content_store.staging import staging
 from torchstash.tests.content_store.golden_vectors import pattern
 from torchstash.tests.content_store.storages import bytes_of, has_dtype, storage_of, tensor_of
 
@@ -52,7 +53,7 @@ def test_slices_on_the_way_through_the_host(device: str, size_bytes: int, slice_
 def test_the_host_stages_in_pinned_memory(device: str) -> None:
     """Where the device copies into that: at the speed of the bus."""
     on = storage_of(b"abc", device).device
-    assert host.staging(100, on).is_pinned() == (device in {"cuda", "xpu"})
+    assert staging(100, on).is_pinned() == (device in {"cuda", "xpu"})
 
 
 def test_beyond_the_threshold_of_threads(device: str) -> None:
