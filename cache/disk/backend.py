@@ -35,8 +35,9 @@ from torchstash.cache.disk.sweep import sweep
 from torchstash.cache.errors import BackendMissingError, CorruptEntryError
 from torchstash.cache.keys import encode_key
 
-# A look-up and the opening of its file are two steps, between which an entry can be replaced.
-_LOOKUP_ATTEMPTS = 3
+# A look-up and the reading of its bytes are two steps, between which an entry can be replaced, and
+# even put back as it was. Bytes that are wrong twice, behind an entry that stays, are damaged.
+_READINGS_OF_DAMAGE = 2
 
 
 class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, ManyAtOnce, Closable):
@@ -119,21 +120,21 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
     @override
     def _get(self, key: str) -> bytes | None:
         raw_key = encode_key(key)
-        for _ in range(_LOOKUP_ATTEMPTS):
-            row = self._catalogue.lookup(raw_key)
-            if row is None:
-                return None
+        row = self._catalogue.lookup(raw_key)
+        readings = 0
+        while row is not None:
             data = row.data if row.data is not None else self._read_file(row)
-            if data is None:
-                continue
-            if digest_bytes(data) != row.digest:
-                if self._catalogue.lookup(raw_key) != row:
-                    continue  # Replaced meanwhile, and its bytes used anew.
+            if data is not None and digest_bytes(data) == row.digest:
+                if self._max_bytes is not None and self._recent_reads.note(raw_key):
+                    self._committer.touch(self._recent_reads.take())
+                return data
+            # Replaced meanwhile, as often as there are writers; or damaged, if it stays.
+            now = self._catalogue.lookup(raw_key)
+            readings = readings + 1 if now == row else 0
+            if readings == _READINGS_OF_DAMAGE:
                 raise self._damage(key, row, data)
-            if self._max_bytes is not None and self._recent_reads.note(raw_key):
-                self._committer.touch(self._recent_reads.take())
-            return data
-        raise CorruptEntryError(key, "its file is missing")
+            row = now
+        return None
 
     def _read_file(self, row: EntryRow) -> bytes | None:
         try:
@@ -145,7 +146,9 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
         except BackendMissingError:
             return None
 
-    def _damage(self, key: str, row: EntryRow, data: bytes) -> CorruptEntryError:
+    def _damage(self, key: str, row: EntryRow, data: bytes | None) -> CorruptEntryError:
+        if data is None:
+            return CorruptEntryError(key, "its file is missing")
         self.mark_damaged(Digest(row.digest))
         if len(data) != row.size_bytes:
             return CorruptEntryError(key, f"it has {len(data)} bytes instead of {row.size_bytes}")
