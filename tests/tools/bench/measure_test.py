@@ -114,7 +114,7 @@ def test_what_a_call_uses_up_is_set_up_before_each_and_not_timed(clock: FakeCloc
         events.append("call")
         clock.spend(0.25)
 
-    contestant = Contestant("a", "cpu", lambda _: Trial(call, set_up=set_up))
+    contestant = Contestant[None]("a", "cpu", lambda _: Trial(call, set_up=set_up))
     [result] = _measure(clock, contestant)
     assert result.calls_per_sample == 1
     # Shorter than a sample should be; and the third would be beyond the budget, set up as it is.
