@@ -33,15 +33,21 @@ _CHECKPOINT_PAGES = 2000
 _LOG_LIMIT_BYTES = 64 << 20
 _KEYS_PER_PAGE = 512
 
-_LOOKUP = (
-    "SELECT b.digest, b.size_bytes, b.data, b.id, b.packed_offset_bytes, b.is_synced, "
-    "b.is_damaged, e.note, e.note_crc32 "
-    "FROM entries e JOIN blobs b ON b.id = e.blob_id WHERE e.key = ?"
+_ENTRY_COLUMNS = (
+    "b.digest, b.size_bytes, b.data, b.id, b.packed_offset_bytes, b.is_synced, b.is_damaged, "
+    "e.note, e.note_crc32"
 )
-_LOOKUP_DIGEST = (
-    "SELECT digest, size_bytes, data, id, packed_offset_bytes, is_synced, is_damaged, NULL, NULL "
-    "FROM blobs WHERE digest = ?"
+_BLOB_COLUMNS = (
+    "digest, size_bytes, data, id, packed_offset_bytes, is_synced, is_damaged, NULL, NULL"
 )
+_FROM_ENTRIES = "FROM entries e JOIN blobs b ON b.id = e.blob_id WHERE e.key"
+_FROM_BLOBS = "FROM blobs WHERE digest"
+_LOOKUP = f"SELECT {_ENTRY_COLUMNS} {_FROM_ENTRIES} = ?"
+_LOOKUP_MANY = f"SELECT e.key, {_ENTRY_COLUMNS} {_FROM_ENTRIES} IN"
+_LOOKUP_DIGEST = f"SELECT {_BLOB_COLUMNS} {_FROM_BLOBS} = ?"
+_LOOKUP_DIGESTS = f"SELECT digest, {_BLOB_COLUMNS} {_FROM_BLOBS} IN"
+# Asked for in one statement.
+_ASKED_AT_ONCE = 500
 
 
 class EntryRow(NamedTuple):
@@ -188,20 +194,25 @@ class Catalogue:
 
     def lookup_all(self, keys: Iterable[bytes]) -> list[EntryRow | None]:
         """What each of the keys names, all of one instant."""
-        return self._lookup_all(_LOOKUP, keys)
+        return self._lookup_all(_LOOKUP_MANY, list(keys))
 
     def lookup_digests(self, digests: Iterable[bytes]) -> list[EntryRow | None]:
         """Contents by their digests, all of one instant."""
-        return self._lookup_all(_LOOKUP_DIGEST, digests)
+        return self._lookup_all(_LOOKUP_DIGESTS, list(digests))
 
-    def _lookup_all(self, query: str, arguments: Iterable[bytes]) -> list[EntryRow | None]:
+    def _lookup_all(self, query: str, arguments: list[bytes]) -> list[EntryRow | None]:
+        found: dict[bytes, EntryRow] = {}
         with typed_errors(self._folder), self._connection() as connection:
             connection.execute("BEGIN")
             try:
-                rows = [connection.execute(query, (one,)).fetchone() for one in arguments]
+                for start in range(0, len(arguments), _ASKED_AT_ONCE):
+                    some = arguments[start : start + _ASKED_AT_ONCE]
+                    marks = ", ".join("?" * len(some))
+                    for argument, *row in connection.execute(f"{query} ({marks})", some):
+                        found[argument] = EntryRow._make(row)
             finally:
                 connection.rollback()
-        return [None if row is None else EntryRow._make(row) for row in rows]
+        return [found.get(argument) for argument in arguments]
 
     def _lookup(self, query: str, argument: bytes) -> EntryRow | None:
         try:
