@@ -254,6 +254,16 @@ class Catalogue:
         return int(entries), int(logical_bytes), int(stored_bytes)
 
     @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A read transaction: all that is read in the block is of one instant."""
+        with typed_errors(self._folder), self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    @contextmanager
     def writing(self, *, wait: bool = True) -> Iterator[Transaction]:
         """A write transaction: committed at the end of the block, undone on any exception.
 
@@ -270,7 +280,7 @@ class Catalogue:
                 self._check_identity()
                 self._begin(connection, wait=wait)
                 try:
-                    transaction = Transaction(connection)
+                    transaction = Transaction(connection, str(self._folder))
                     yield transaction
                     transaction.settle()
                     connection.execute("COMMIT")
