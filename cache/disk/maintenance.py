@@ -11,6 +11,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from torchstash.cache.capabilities import Closable
+from torchstash.cache.digest import Digest
 from torchstash.cache.disk.audit import Audit
 from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.bookkeeping import correct_books
@@ -22,6 +23,13 @@ from torchstash.cache.disk.journal import Journal
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.reports import Quota, SweepReport
 from torchstash.cache.errors import BackendMissingError
+from torchstash.cache.keys import encode_key
+
+_LINKED = """
+    SELECT child.digest FROM entries
+    JOIN links ON links.parent_id = entries.blob_id JOIN blobs child ON child.id = links.child_id
+    WHERE entries.key = ?
+"""
 
 
 class DiskMaintenance(Closable):
@@ -62,6 +70,12 @@ class DiskMaintenance(Closable):
         """
         check = ContentsCheck(self._folder, self._catalogue, self._files, self._packed)
         return check.run(since_unix_ns, on_progress)
+
+    def linked(self, key: str) -> set[Digest]:
+        """The contents that those of `key` link; none where there is no such entry."""
+        with self._catalogue.reading() as connection:
+            rows = connection.execute(_LINKED, (encode_key(key),)).fetchall()
+        return {Digest(digest) for (digest,) in rows}
 
     def collect(
         self, *, grace_seconds: float = 3600.0, audit: bool = False, dry_run: bool = False
