@@ -5,6 +5,7 @@
     +-- DigestConflictError (ValueError)   one digest was given for contents of two sizes
     +-- MissingLinkError (ValueError)      an entry needs contents that are not there
     +-- DecodeError (ValueError)           bytes that are no value of the serde's type
+    +-- EntryExistsError (FileExistsError) an entry was to be renamed to one that there is
     +-- CorruptEntryError                  an entry whose bytes are not those that were put
     +-- SampleFileError                    a sample that a file of samples could not take
     +-- BackendError                       the engine cannot do what was asked
@@ -15,6 +16,7 @@
         +-- BackendCorruptError            its catalogue is damaged
         +-- BackendReadOnlyError           it cannot be written
         +-- BackendFullError               no space is left
+        |   +-- BackendQuotaError          the store may not hold as much as was asked
         +-- BackendBusyError (TimeoutError)  others held it for too long
         +-- BackendSettingsError (ValueError)  it was asked for with settings that cannot work
         +-- BackendLibraryError (ImportError)  the library that it needs is not installed
@@ -44,6 +46,10 @@ class DigestConflictError(CacheError, ValueError):
 
 class MissingLinkError(CacheError, ValueError):
     """An entry was to link contents that neither the store nor the commit has."""
+
+
+class EntryExistsError(CacheError, FileExistsError):
+    """An entry was to be renamed, and there is one of the new name already."""
 
 
 class DecodeError(CacheError, ValueError):
@@ -105,6 +111,32 @@ class BackendReadOnlyError(BackendError):
 
 class BackendFullError(BackendError):
     """No space is left where a backend keeps its values. What it held before is intact."""
+
+
+class BackendQuotaError(BackendFullError):
+    """A commit would take a store beyond its quota. Nothing of it was kept.
+
+    Attributes:
+        place: The folder of the store.
+        quota_bytes: What the contents of the store may take.
+        used_bytes: What they take.
+        asked_bytes: What the commit would have added.
+    """
+
+    def __init__(self, place: str, quota_bytes: int, used_bytes: int, asked_bytes: int) -> None:
+        super().__init__(place, quota_bytes, used_bytes, asked_bytes)
+        self.place = place
+        self.quota_bytes = quota_bytes
+        self.used_bytes = used_bytes
+        self.asked_bytes = asked_bytes
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"the store at {self.place} has a quota of {self.quota_bytes} bytes and uses "
+            f"{self.used_bytes}; {self.asked_bytes} more were asked for, so nothing was written: "
+            "delete what is not needed, or raise the quota"
+        )
 
 
 class BackendBusyError(BackendError, TimeoutError):

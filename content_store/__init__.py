@@ -17,7 +17,9 @@ from torchstash.content_store.errors import (
     MissingStorageError,
     MissingStoreError,
     MissingTensorError,
+    NameTakenError,
     NotInStoreError,
+    QuotaExceededError,
     StoreUnavailableError,
     StreamCaptureError,
     UnsupportedDtypeError,
@@ -27,26 +29,42 @@ from torchstash.content_store.errors import (
     UnsupportedValueError,
 )
 from torchstash.content_store.hashing import hash_storage, hash_storages
+from torchstash.content_store.maintenance import (
+    ContentStoreMaintenance,
+    GarbageReport,
+    Problem,
+    ProblemKind,
+    RepairReport,
+    StoreQuota,
+)
 from torchstash.content_store.read_mode import ReadMode
 from torchstash.content_store.reader import ContentStoreReader
 from torchstash.content_store.writer import ContentStoreWriter
 
 __all__ = [
     "ContentStoreError",
+    "ContentStoreMaintenance",
     "ContentStoreReader",
     "ContentStoreWriter",
     "CorruptMetadataError",
     "CorruptStorageError",
     "CorruptStoreError",
     "DeviceUnavailableError",
+    "GarbageReport",
     "InvalidDigestError",
     "InvalidNameError",
     "MissingSnapshotError",
     "MissingStorageError",
     "MissingStoreError",
     "MissingTensorError",
+    "NameTakenError",
     "NotInStoreError",
+    "Problem",
+    "ProblemKind",
+    "QuotaExceededError",
     "ReadMode",
+    "RepairReport",
+    "StoreQuota",
     "StoreUnavailableError",
     "StreamCaptureError",
     "UnsupportedDtypeError",

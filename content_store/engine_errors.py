@@ -1,10 +1,12 @@
 """Errors of the disk engine as errors of this layer."""
 
 from pathlib import Path
+from typing import Final
 
 from torchstash.cache.errors import (
     BackendCorruptError,
     BackendMissingError,
+    BackendQuotaError,
     CacheError,
     CorruptEntryError,
     InvalidKeyError,
@@ -15,6 +17,7 @@ from torchstash.content_store.errors import (
     CorruptStoreError,
     InvalidNameError,
     MissingStoreError,
+    QuotaExceededError,
     StoreUnavailableError,
 )
 
@@ -38,13 +41,25 @@ class store_errors:  # noqa: N801 - used like a function
             raise _translated(self._location, error) from error
 
 
+# The first that fits; what the message begins with, where the engine's own does not say it all.
+_KINDS: Final[tuple[tuple[type[CacheError], type[ContentStoreError], str], ...]] = (
+    (BackendMissingError, MissingStoreError, "no content store: "),
+    (InvalidKeyError, InvalidNameError, ""),
+    (CorruptEntryError, CorruptMetadataError, "in the content store at {}, "),
+    (BackendCorruptError, CorruptStoreError, "the content store at {} is damaged: "),
+    (CacheError, StoreUnavailableError, "the content store at {}: "),
+)
+
+
 def _translated(location: Path, error: CacheError) -> ContentStoreError:
-    if isinstance(error, BackendMissingError):
-        return MissingStoreError(f"no content store: {error}")
-    if isinstance(error, InvalidKeyError):
-        return InvalidNameError(str(error))
-    if isinstance(error, CorruptEntryError):
-        return CorruptMetadataError(f"in the content store at {location}, {error}")
-    if isinstance(error, BackendCorruptError):
-        return CorruptStoreError(f"the content store at {location} is damaged: {error}")
-    return StoreUnavailableError(f"the content store at {location}: {error}")
+    if isinstance(error, BackendQuotaError):
+        return QuotaExceededError(
+            f"the content store at {location}: {error}",
+            quota_bytes=error.quota_bytes,
+            used_bytes=error.used_bytes,
+            asked_bytes=error.asked_bytes,
+        )
+    kind, beginning = next(
+        (ours, text) for theirs, ours, text in _KINDS if isinstance(error, theirs)
+    )
+    return kind(beginning.format(location) + str(error))

@@ -4,7 +4,8 @@ Everything that `torchstash.content_store` raises on purpose::
 
     ContentStoreError
     ├── StoreUnavailableError           the store cannot be opened, read or written now
-    │   └── MissingStoreError           (FileNotFoundError) there is no store at this place
+    │   ├── MissingStoreError           (FileNotFoundError) there is no store at this place
+    │   └── QuotaExceededError          the store may not hold as much as was to be written
     ├── NotInStoreError                 (FileNotFoundError)
     │   ├── MissingTensorError          no tensor was written under this name
     │   ├── MissingStorageError         no storage with this digest was written
@@ -17,6 +18,7 @@ Everything that `torchstash.content_store` raises on purpose::
     │   ├── UnsupportedStorageError     no bytes behind it: meta, fake, of a wrapper
     │   ├── UnsupportedValueError       something in a state dict that is no tensor
     │   └── UnsupportedDtypeError       an element type that this PyTorch does not have
+    ├── NameTakenError                  (FileExistsError) a new name for something is in use
     ├── InvalidNameError                (ValueError) not 1 byte to 1 KiB of UTF-8
     ├── InvalidDigestError              (ValueError) not the 64 hex digits of a digest
     ├── DeviceUnavailableError          (RuntimeError) the tensor's device is not on this machine
@@ -37,6 +39,24 @@ class StoreUnavailableError(ContentStoreError):
 
 class MissingStoreError(StoreUnavailableError, FileNotFoundError):
     """There is no store at the place that was given; nothing was created."""
+
+
+class QuotaExceededError(StoreUnavailableError):
+    """A write would have taken the store beyond its quota; nothing of it was kept.
+
+    Attributes:
+        quota_bytes: What the contents of the store may take.
+        used_bytes: What they take.
+        asked_bytes: What the write would have added.
+    """
+
+    def __init__(
+        self, message: str, *, quota_bytes: int = 0, used_bytes: int = 0, asked_bytes: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.quota_bytes = quota_bytes
+        self.used_bytes = used_bytes
+        self.asked_bytes = asked_bytes
 
 
 class NotInStoreError(ContentStoreError, FileNotFoundError):
@@ -85,6 +105,10 @@ class UnsupportedValueError(UnsupportedError):
 
 class UnsupportedDtypeError(UnsupportedError):
     """An element type that this PyTorch does not have."""
+
+
+class NameTakenError(ContentStoreError, FileExistsError):
+    """Something was to be renamed, and its new name is in use."""
 
 
 class InvalidNameError(ContentStoreError, ValueError):

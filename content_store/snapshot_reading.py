@@ -46,7 +46,7 @@ def load_snapshot(
                 f"no snapshot {name!r} in the content store at {source.location}; check the name "
                 "against ContentStoreReader.snapshots"
             )
-        manifest, descriptions = _parsed(data, name)
+        manifest, descriptions = parse_manifest(data, name)
         storages = _storages(source, manifest, descriptions, name, target, mapped=mapped)
         if storages is not None:
             tensors = [
@@ -61,8 +61,13 @@ def load_snapshot(
     raise source.overtaken(f"the snapshot {name!r}")
 
 
-def _parsed(data: bytes, name: str) -> tuple[SnapshotManifest, list[Description]]:
-    """The manifest, and its tensors: checked, in themselves and against their storages."""
+def parse_manifest(data: bytes, name: str) -> tuple[SnapshotManifest, list[Description]]:
+    """The manifest, and its tensors: checked, in themselves and against their storages.
+
+    Raises:
+        CorruptMetadataError: `data` is no sound manifest.
+        UnsupportedDtypeError: The installed PyTorch lacks a dtype.
+    """
     try:
         manifest = SnapshotManifest.FromString(data)
     except DecodeError as error:

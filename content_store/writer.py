@@ -21,6 +21,7 @@ from torchstash.content_store.hashing import digest_storage
 from torchstash.content_store.metadata import describe, encode
 from torchstash.content_store.names import snapshot_key, storage_key, tensor_key
 from torchstash.content_store.refusals import require_expressible
+from torchstash.content_store.renaming import rename_snapshot, rename_tensor
 from torchstash.content_store.snapshot_writing import save_snapshot
 from torchstash.content_store.tensor_batch import write_tensors
 from torchstash.proto.content_store.v1.tensor_metadata_pb2 import TensorMetadata
@@ -116,6 +117,25 @@ class ContentStoreWriter:
         """Forgets what `write_storage` kept under that digest, unless tensors lead there."""
         with store_errors(self._location):
             return self._backend.delete(storage_key(_digest_of(h)))
+
+    def rename_tensor(self, name: str, new_name: str, *, replace: bool = False) -> None:
+        """Lets `new_name` be that of the tensor `name`, in one step.
+
+        Args:
+            name: As it was written.
+            new_name: Its name from now on.
+            replace: A tensor that is called so goes; otherwise it is an error.
+
+        Raises:
+            MissingTensorError: Nothing was written under `name`.
+            NameTakenError: There is a tensor `new_name`, and not `replace`; nothing was changed.
+            InvalidNameError: A name is not 1 byte to 1 KiB of UTF-8.
+        """
+        rename_tensor(self._backend, self._location, name, new_name, replace=replace)
+
+    def rename_snapshot(self, name: str, new_name: str, *, replace: bool = False) -> None:
+        """Lets `new_name` be that of the state dict `name`, like `rename_tensor`."""
+        rename_snapshot(self._backend, self._location, name, new_name, replace=replace)
 
     def write_storage(self, storage: torch.UntypedStorage) -> str:
         """Keeps a storage without a name; gives its digest, for `read_storage`.

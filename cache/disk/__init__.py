@@ -3,7 +3,22 @@
 from torchstash.cache.disk.backend import DiskBackend
 from torchstash.cache.disk.batch import Batch
 from torchstash.cache.disk.blob import Blob, Extent
+from torchstash.cache.disk.finding import Finding, FindingKind
+from torchstash.cache.disk.maintenance import DiskMaintenance
 from torchstash.cache.disk.put import Put, Slices
-from torchstash.cache.disk.reports import DiskStats, SweepReport
+from torchstash.cache.disk.reports import DiskStats, Quota, SweepReport
 
-__all__ = ["Batch", "Blob", "DiskBackend", "DiskStats", "Extent", "Put", "Slices", "SweepReport"]
+__all__ = [
+    "Batch",
+    "Blob",
+    "DiskBackend",
+    "DiskMaintenance",
+    "DiskStats",
+    "Extent",
+    "Finding",
+    "FindingKind",
+    "Put",
+    "Quota",
+    "Slices",
+    "SweepReport",
+]

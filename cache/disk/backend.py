@@ -24,6 +24,7 @@ from torchstash.cache.disk.batch import Batch
 from torchstash.cache.disk.blob import Blob, Extent
 from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue, EntryRow
+from torchstash.cache.disk.collection import Collection
 from torchstash.cache.disk.committer import Committer
 from torchstash.cache.disk.error_mapping import typed_errors
 from torchstash.cache.disk.note_check import is_intact
@@ -31,7 +32,6 @@ from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.put import Put
 from torchstash.cache.disk.recent_reads import RecentReads
 from torchstash.cache.disk.reports import DiskStats, SweepReport
-from torchstash.cache.disk.sweep import sweep
 from torchstash.cache.errors import BackendMissingError, CorruptEntryError
 from torchstash.cache.keys import encode_key
 
@@ -273,6 +273,19 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
     def delete(self, key: str) -> bool:
         return self._committer.delete(encode_key(key))
 
+    def rename(self, key: str, new_key: str, *, replace: bool = False) -> bool:
+        """Let `new_key` name what `key` names, with its note, in one step. False: no such entry.
+
+        Args:
+            key: The key that goes.
+            new_key: The key that comes.
+            replace: An entry of `new_key` goes; else it is an error.
+
+        Raises:
+            EntryExistsError: There is an entry of `new_key`, and not `replace`.
+        """
+        return self._committer.rename(encode_key(key), encode_key(new_key), replace=replace)
+
     @override
     def keys(self, prefix: str = "") -> Iterator[str]:
         for key in self._catalogue.keys(encode_key(prefix)):
@@ -285,11 +298,16 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
     def sweep(self, *, grace_seconds: float = 3600.0) -> SweepReport:
         """Remove what writers that died have left behind. Safe while others read and write.
 
+        Looks at every file; `DiskMaintenance.collect` at those that writers took note of.
+
         Args:
             grace_seconds: Unpublished files that were written to more recently stay: their writers
                 may be alive. Raise it above the time that the longest commit takes.
         """
-        return sweep(self._folder, self._catalogue, self._files, self._packed, grace_seconds)
+        collection = Collection(
+            self._folder, self._catalogue, self._files, self._packed, dry_run=False
+        )
+        return collection.run(grace_seconds=grace_seconds, audit=True)
 
     @override
     def close(self) -> None:

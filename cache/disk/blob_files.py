@@ -17,6 +17,8 @@ from pathlib import Path
 _FILE_NAME = re.compile(r"[0-9a-f]{64}")
 _FAN_OUT_NAME = re.compile(r"[0-9a-f]{2}")
 _TEMPORARY_NAME = re.compile(r"[0-9a-f]{32}\.part")
+_UNPUBLISHED_NAME = re.compile(r"[0-9a-f]{32}\.(part|journal)")
+_STORE_NAME = re.compile(r"catalogue\.sqlite3(-wal|-shm|-journal)?|packed\.bin|blobs|tmp")
 
 
 class BlobFiles:
@@ -109,10 +111,27 @@ class BlobFiles:
                 names = [entry.name for entry in folder.iterdir()]
                 yield [bytes.fromhex(name) for name in names if _FILE_NAME.fullmatch(name)]
 
+    def foreign(self) -> Iterator[Path]:
+        """What lies in the store's folder and is none of its files."""
+        folder = Path(self._blobs).parent
+        yield from _others(folder, _STORE_NAME)
+        yield from _others(folder / "tmp", _UNPUBLISHED_NAME)
+        for fan_out in _others(folder / "blobs", _FAN_OUT_NAME, matching=True):
+            yield from _others(fan_out, _FILE_NAME)
+        yield from _others(folder / "blobs", _FAN_OUT_NAME)
+
     def temporaries(self) -> Iterator[Path]:
         """Files that were not published, of writers alive or dead."""
         for entry in Path(self._temporaries).iterdir():
             if _TEMPORARY_NAME.fullmatch(entry.name):
+                yield entry
+
+
+def _others(folder: Path, known: re.Pattern[str], *, matching: bool = False) -> Iterator[Path]:
+    """What a folder has that is named otherwise, or, with `matching`, so."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for entry in sorted(folder.iterdir()):
+            if (known.fullmatch(entry.name) is not None) == matching:
                 yield entry
 
 

@@ -265,6 +265,16 @@ class Catalogue:
         return int(entries), int(logical_bytes), int(stored_bytes)
 
     @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A read transaction: all that is read in the block is of one instant."""
+        with typed_errors(self._folder), self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    @contextmanager
     def writing(self, *, wait: bool = True) -> Iterator[Transaction]:
         """A write transaction: committed at the end of the block, undone on any exception.
 
@@ -281,7 +291,7 @@ class Catalogue:
                 self._check_identity()
                 self._begin(connection, wait=wait)
                 try:
-                    transaction = Transaction(connection)
+                    transaction = Transaction(connection, str(self._folder))
                     yield transaction
                     transaction.settle()
                     connection.execute("COMMIT")

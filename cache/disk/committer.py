@@ -11,7 +11,8 @@
 
 Death at any instant leaves the entries before or after, and at worst bytes that no row names:
 files under `tmp` before step 3, in place before steps 4 and 5, free bytes of the packed file.
-`DiskBackend.sweep` removes the files.
+Which files those may be is noted before each of the two steps (`journal.py`), and the notes go
+when both are done, so that a collection finds what a dead writer left without looking at the rest.
 """
 
 import time
@@ -25,9 +26,11 @@ from torchstash.cache.digest import digest_bytes
 from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue
 from torchstash.cache.disk.error_mapping import typed_errors
+from torchstash.cache.disk.journal import Journal
 from torchstash.cache.disk.note_check import noted
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.put import Put, Slices
+from torchstash.cache.disk.renaming import rename_entry
 from torchstash.cache.disk.staged_put import StagedPut
 from torchstash.cache.disk.transaction import BlobRow, Transaction
 from torchstash.cache.errors import BackendError, DigestConflictError, MissingLinkError
@@ -43,6 +46,7 @@ PACKED_MAX_BYTES = 64 << 10
 class _Placed:
     """What one transaction has put where."""
 
+    journal: Journal
     files: list[bytes] = field(default_factory=list)
     extents: list[tuple[int, bytes | memoryview]] = field(default_factory=list)
     # How long the packed file is, once asked; and where what is put down in it ends.
@@ -110,17 +114,16 @@ class Committer:
 
     def commit(self, staged: list[StagedPut], recent_reads: list[bytes]) -> None:
         """Steps 2 to 5: keep all that was staged or, on any exception, nothing."""
-        placed = _Placed()
+        placed = _Placed(Journal(self._folder))
         try:
             with self._catalogue.writing() as transaction:
                 self._write(transaction, staged, recent_reads, placed)
         except BaseException:
-            self.remove_unused_files(placed.files)
+            self.remove_unused_files(placed.files, placed.journal)
             raise
         finally:
             self.discard(staged)
-        if transaction.dropped_files:
-            self.remove_unused_files(transaction.dropped_files)
+        self.remove_unused_files(transaction.dropped_files, placed.journal)
 
     def _write(
         self,
@@ -130,6 +133,9 @@ class Committer:
         placed: _Placed,
     ) -> None:
         now_unix_ns = time.time_ns()
+        large = [item.digest for item in staged if item.temporary is not None]
+        if large:
+            placed.journal.note(large)
         if recent_reads:
             transaction.touch(recent_reads)
         # Without a cap nobody asks for the order of uses, and what is unchanged costs no byte.
@@ -159,6 +165,7 @@ class Committer:
         transaction.unpin()
         if self._max_bytes is not None:
             transaction.evict(self._max_bytes, first_tick)
+        placed.journal.note_dropped(transaction.dropped_files)
         if placed.extents:
             self._packed.write(placed.extents)
         if self._durable:
@@ -251,15 +258,31 @@ class Committer:
             if item.source is None:
                 raise BackendError(f"nothing was staged for the entry {item.key!r}")
             item.temporary = self._files.write_temporary(_slices(item.source))
+            placed.journal.note((item.digest,))
         self._files.publish(item.temporary, item.digest)
         item.temporary = None
         placed.files.append(item.digest)
 
     def delete(self, key: bytes) -> bool:
         """Forget `key`; whether there was an entry."""
+        journal = Journal(self._folder)
         with self._catalogue.writing() as transaction:
             existed = transaction.remove_entry(key)
-        self.remove_unused_files(transaction.dropped_files)
+            journal.note_dropped(transaction.dropped_files)
+        self.remove_unused_files(transaction.dropped_files, journal)
+        return existed
+
+    def rename(self, key: bytes, new_key: bytes, *, replace: bool) -> bool:
+        """Let `new_key` name what `key` named; whether there was an entry.
+
+        Raises:
+            EntryExistsError: There is one of `new_key`, and not `replace`.
+        """
+        journal = Journal(self._folder)
+        with self._catalogue.writing() as transaction:
+            existed = rename_entry(transaction, key, new_key, replace=replace)
+            journal.note_dropped(transaction.dropped_files)
+        self.remove_unused_files(transaction.dropped_files, journal)
         return existed
 
     def touch(self, keys: list[bytes]) -> None:
@@ -272,19 +295,19 @@ class Committer:
         with suppress(BackendError), self._catalogue.writing() as transaction:
             transaction.mark_damaged(digest)
 
-    def remove_unused_files(self, digests: list[bytes]) -> tuple[int, int]:
-        """Remove those of the files that no row names; how many, and how many bytes.
+    def remove_unused_files(self, digests: list[bytes], journal: Journal) -> None:
+        """Remove those of the files that no row names, and the notes about them.
 
-        Best effort, for what is asked of it is already done: a sweep gets what stays.
+        Best effort, for what is asked of it is already done: a collection gets what stays.
         """
-        removed_files = removed_bytes = 0
         if digests:
             with suppress(BackendError), self._catalogue.writing() as transaction:
                 for digest in digests:
                     if transaction.blob(digest) is None:
-                        removed_bytes += self._files.remove(digest)
-                        removed_files += 1
-        return removed_files, removed_bytes
+                        self._files.remove(digest)
+                journal.discard()
+        else:
+            journal.discard()
 
 
 def _slices(source: memoryview | Slices) -> Iterator[memoryview]:

@@ -14,6 +14,7 @@ from torchstash.cache.errors import (
     BackendFullError,
     BackendMissingError,
     BackendReadOnlyError,
+    CacheError,
 )
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -33,7 +34,7 @@ def typed_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        if isinstance(error, BackendBusyError):
+        if isinstance(error, CacheError):
             raise
         raise backend_error(place, error) from error
 

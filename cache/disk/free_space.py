@@ -11,7 +11,8 @@ import sqlite3
 ALIGNMENT_BYTES = 64
 
 
-def _rounded(size_bytes: int) -> int:
+def rounded(size_bytes: int) -> int:
+    """What contents of so many bytes take."""
     return -(-size_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
 
 
@@ -31,7 +32,7 @@ class FreeSpace:
 
     def allocate(self, size_bytes: int) -> int:
         """The offset of `size_bytes` that nobody uses."""
-        needed = _rounded(size_bytes)
+        needed = rounded(size_bytes)
         if self.free_bytes >= needed:
             found = self._execute(
                 "SELECT offset_bytes, size_bytes FROM free_space WHERE size_bytes >= ? "
@@ -50,7 +51,7 @@ class FreeSpace:
 
     def free(self, offset_bytes: int, size_bytes: int) -> None:
         """Give an extent back once the transaction ends."""
-        self._freed.append((offset_bytes, _rounded(size_bytes)))
+        self._freed.append((offset_bytes, rounded(size_bytes)))
 
     def settle(self) -> None:
         """Give back what was freed. The last step of a transaction."""

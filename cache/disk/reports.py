@@ -5,13 +5,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What `sweep` removed."""
+    """What a collection of garbage removed, or would remove in a dry run."""
 
     # Content files that no entry refers to: a writer died between publishing and committing.
     orphan_files: int
     # Files that a writer died over before it published them.
     temporary_files: int
     freed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What contents take, each counted once, and what they may."""
+
+    used_bytes: int
+    # None: as much as fits on the medium.
+    quota_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)

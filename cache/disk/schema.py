@@ -3,7 +3,7 @@
 `entries` names contents, `blobs` has them: contents are stored once however many keys name them.
 `blobs.uses` counts the entries and links that lead there; contents without any go at once.
 `links` leads from contents (a manifest) to those that they need. `free_space` is what nobody
-uses of the packed file. `totals` has one row.
+uses of the packed file. `totals` has one row, and what `stored_bytes` may be at most, if anything.
 
 A store is ours by SQLite's `application_id`, and its format is `user_version`; both are written in
 the transaction that makes the tables, so that a catalogue is either empty or complete.
@@ -16,8 +16,9 @@ from torchstash.cache.errors import BackendFormatError
 
 # "tsto"
 APPLICATION_ID = 0x7473746F
-# 1 kept small values in the catalogue. It was never released, and is refused by name.
-FORMAT_VERSION = 2
+# 1 kept small values in the catalogue, 2 had no quotas. Neither was released, and both are refused
+# by name.
+FORMAT_VERSION = 3
 # No row is longer than a quarter of a page by much, so small pages waste little, and a commit
 # writes few bytes (measured).
 PAGE_SIZE_BYTES = 4096
@@ -66,10 +67,11 @@ _SCHEMA = (
         stored_bytes INTEGER NOT NULL,
         tick INTEGER NOT NULL,
         packed_end_bytes INTEGER NOT NULL,
-        free_bytes INTEGER NOT NULL
+        free_bytes INTEGER NOT NULL,
+        quota_bytes INTEGER
     )
     """,
-    "INSERT INTO totals VALUES (0, 0, 0, 0, 0)",
+    "INSERT INTO totals VALUES (0, 0, 0, 0, 0, NULL)",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {FORMAT_VERSION}",
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from torchstash.cache.disk.free_space import FreeSpace
+from torchstash.cache.errors import BackendQuotaError
 
 # Eviction goes this much below the cap, so that not every put has to evict.
 _SLACK_DIVISOR = 16
@@ -40,16 +41,20 @@ class Transaction:
     Attributes:
         dropped_files: Digests of contents that lost their last use and lie in a file.
         free_space: The allocator of the packed file.
+        connection: For what only maintenance does.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, place: str) -> None:
+        self.connection = connection
+        self._place = place
         self._execute = connection.execute
         self._executemany = connection.executemany
         self.dropped_files: list[bytes] = []
         self._pinned: set[int] = set()
-        self._totals = self._execute(
-            "SELECT stored_bytes, tick, packed_end_bytes, free_bytes FROM totals"
+        *totals, self._quota_bytes = self._execute(
+            "SELECT stored_bytes, tick, packed_end_bytes, free_bytes, quota_bytes FROM totals"
         ).fetchone()
+        self._totals = tuple(totals)
         self._stored_bytes, self._tick, end_bytes, free_bytes = self._totals
         self.free_space = FreeSpace(connection, end_bytes, free_bytes)
 
@@ -60,7 +65,18 @@ class Transaction:
         return int(first)
 
     def settle(self) -> None:
-        """Write down what changed in total. Nothing else may follow but the commit."""
+        """Write down what changed in total. Nothing else may follow but the commit.
+
+        Raises:
+            BackendQuotaError: There is more now than there was, and than there may be.
+        """
+        used_bytes = self._totals[0]
+        if self._quota_bytes is not None and self._stored_bytes > max(
+            used_bytes, self._quota_bytes
+        ):
+            raise BackendQuotaError(
+                self._place, self._quota_bytes, used_bytes, self._stored_bytes - used_bytes
+            )
         self.free_space.settle()
         totals = (
             self._stored_bytes,

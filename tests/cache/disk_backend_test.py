@@ -104,8 +104,10 @@ class TestLayout:
         with DiskBackend("st?re #1 %41 \u6f22") as store:
             store.put("key", b"x")
             monkeypatch.chdir("/")
-            threading.Thread(target=store.put, args=("other", b"y")).start()
+            other = threading.Thread(target=store.put, args=("other", b"y"))
+            other.start()
             store.put("large", content(100_000))
+            other.join()
         assert (tmp_path / "st?re #1 %41 \u6f22" / "catalogue.sqlite3").exists()
 
     def test_a_new_process_finds_everything(self, tmp_path: Path) -> None:

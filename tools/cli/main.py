@@ -1,13 +1,15 @@
-"""The `torchstash` command: looks into content stores and files of cache samples.
+"""The `torchstash` command: looks into content stores and sample files, and after stores.
 
 Exit status: 0 done; 1 it could not be done, and standard error says why; 2 the command line makes
-no sense. `--help` answers at once: a command loads what it needs (PyTorch, say) when it runs.
+no sense; 3 something is wrong with the store that was examined. `--help` answers at once: a command
+loads what it needs (PyTorch, say) when it runs.
 """
 
 import argparse
 import io
 import os
 import sys
+from collections.abc import Callable
 
 from absl import app
 
@@ -18,7 +20,7 @@ from torchstash.tools.cli.errors import CommandError
 def main(arguments: argparse.Namespace) -> int:
     """Runs one command; gives the exit status."""
     try:
-        _COMMANDS[arguments.command](arguments)
+        status = _COMMANDS[arguments.command](arguments)
         sys.stdout.flush()
     except CommandError as error:
         sys.stderr.write(f"torchstash: {error}\n")
@@ -26,7 +28,8 @@ def main(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:
         # The reader (`head`, say) has seen enough; what Python still flushes at exit goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        return 0
+    return status or 0
 
 
 def _ls(arguments: argparse.Namespace) -> None:
@@ -53,7 +56,69 @@ def _samples(arguments: argparse.Namespace) -> None:
     print_samples(arguments.file, as_json=arguments.as_json)
 
 
-_COMMANDS = {"ls": _ls, "show": _show, "stats": _stats, "samples": _samples}
+def _verify(arguments: argparse.Namespace) -> int:
+    from torchstash.tools.cli.verify import verify_store  # noqa: PLC0415 - loads PyTorch
+
+    is_sound = verify_store(arguments.store, arguments.since, as_json=arguments.as_json)
+    return 0 if is_sound else _WRONG
+
+
+def _repair(arguments: argparse.Namespace) -> int:
+    from torchstash.tools.cli.repair import repair_store  # noqa: PLC0415 - loads PyTorch
+
+    return 0 if repair_store(arguments.store, as_json=arguments.as_json) else _WRONG
+
+
+def _gc(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.gc import collect_garbage  # noqa: PLC0415 - loads PyTorch
+
+    collect_garbage(
+        arguments.store,
+        grace_seconds=arguments.grace,
+        audit=arguments.audit,
+        dry_run=arguments.dry_run,
+        as_json=arguments.as_json,
+    )
+
+
+def _quota(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.quota import show_or_set_quota  # noqa: PLC0415 - loads PyTorch
+
+    show_or_set_quota(arguments.store, arguments.quota_bytes, as_json=arguments.as_json)
+
+
+def _rm(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.names import remove  # noqa: PLC0415 - loads PyTorch
+
+    remove(arguments.store, arguments.names, snapshots=arguments.snapshot)
+
+
+def _mv(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.names import rename  # noqa: PLC0415 - loads PyTorch
+
+    rename(
+        arguments.store,
+        arguments.name,
+        arguments.new_name,
+        snapshot=arguments.snapshot,
+        replace=arguments.replace,
+    )
+
+
+_WRONG = 3
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
+    "gc": _gc,
+    "ls": _ls,
+    "mv": _mv,
+    "quota": _quota,
+    "repair": _repair,
+    "rm": _rm,
+    "samples": _samples,
+    "show": _show,
+    "stats": _stats,
+    "verify": _verify,
+}
 
 
 def run() -> None:

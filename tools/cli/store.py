@@ -14,8 +14,14 @@ def open_store(location: str) -> Iterator[ContentStoreReader]:
     Raises:
         CommandError: For every error of the content store, with its message.
     """
+    with told_errors(), ContentStoreReader(location) as reader:
+        yield reader
+
+
+@contextlib.contextmanager
+def told_errors() -> Iterator[None]:
+    """Turns every error of the content store into a `CommandError` with its message."""
     try:
-        with ContentStoreReader(location) as reader:
-            yield reader
+        yield
     except ContentStoreError as error:
         raise CommandError(str(error)) from error

@@ -1,0 +1,45 @@
+"""What looking after a store has to tell."""
+
+from dataclasses import dataclass
+
+from torchstash.content_store.maintenance.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class GarbageReport:
+    """What a collection of garbage removed, or would remove in a dry run."""
+
+    # Files of contents that nothing leads to.
+    orphan_files: int
+    # Files that a writer died over before it published them.
+    temporary_files: int
+    freed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreQuota:
+    """What the contents of a store take, each counted once, and what they may."""
+
+    used_bytes: int
+    # None: as much as fits on the medium.
+    quota_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RepairReport:
+    """What a repair found."""
+
+    # It is put right: nothing was lost.
+    repaired: tuple[Problem, ...]
+    # What only writing again, or a copy of the store, can put right.
+    lost: tuple[Problem, ...]
+
+    @property
+    def tensors_to_write_again(self) -> tuple[str, ...]:
+        """The tensors that cannot be read, in order."""
+        return tuple(sorted({name for problem in self.lost for name in problem.tensors}))
+
+    @property
+    def snapshots_to_write_again(self) -> tuple[str, ...]:
+        """The state dicts that cannot be read, in order."""
+        return tuple(sorted({name for problem in self.lost for name in problem.snapshots}))
