@@ -12,12 +12,12 @@ import torch
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob, DiskBackend
+from torchstash.cache.disk.medium import is_on_network
 from torchstash.cache.errors import CacheError
 from torchstash.content_store.blobs import BlobLoader
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import CorruptStorageError, StoreUnavailableError
 from torchstash.content_store.live_storages import LiveStorages
-from torchstash.content_store.medium import is_on_network
 from torchstash.content_store.read_mode import ReadMode
 
 # A look-up and the reading of what it gave are two steps, between which others may write.

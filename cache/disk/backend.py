@@ -27,6 +27,7 @@ from torchstash.cache.disk.catalogue import Catalogue, EntryRow
 from torchstash.cache.disk.collection import Collection
 from torchstash.cache.disk.committer import Committer
 from torchstash.cache.disk.error_mapping import typed_errors
+from torchstash.cache.disk.medium import is_on_network
 from torchstash.cache.disk.note_check import is_intact
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.put import Put
@@ -84,9 +85,14 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
         self._durable = durable
         self._max_bytes = max_bytes
         self._read_only = read_only
-        self._catalogue = Catalogue(folder, durable=durable, read_only=read_only)
+        on_network = is_on_network(folder)
+        self._catalogue = Catalogue(
+            folder, durable=durable, read_only=read_only, on_network=on_network
+        )
         self._files = BlobFiles(folder, durable=durable)
-        self._packed = PackedFile(folder, durable=durable, read_only=read_only)
+        self._packed = PackedFile(
+            folder, durable=durable, read_only=read_only, on_network=on_network
+        )
         if not read_only:
             with typed_errors(folder):
                 self._files.create_folders()
