@@ -294,7 +294,7 @@ class Catalogue:
                     transaction = Transaction(connection, str(self._folder))
                     yield transaction
                     transaction.settle()
-                    connection.execute("COMMIT")
+                    self._commit(connection, transaction)
                 except BaseException:
                     # Where even this fails the pool closes the connection, which undoes it.
                     with suppress(sqlite3.Error):
@@ -302,6 +302,24 @@ class Catalogue:
                     raise
             finally:
                 self._write_lock.release()
+
+    def _commit(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
+        """Commit; where that fails, undo it for good.
+
+        A commit that fails when its log is synced stands in the log all the same, where whoever
+        recovers the log would find it: so something else is written in its place.
+        """
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            transaction.is_undone = False
+            with suppress(sqlite3.Error):
+                connection.rollback()
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("UPDATE totals SET tick = tick + 1")
+                connection.execute("COMMIT")
+                transaction.is_undone = True
+            raise
 
     def _begin(self, connection: sqlite3.Connection, *, wait: bool) -> None:
         if wait:

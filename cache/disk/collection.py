@@ -58,6 +58,8 @@ class Collection:
             BackendReadOnlyError: The store may not be written, and this is no dry run.
         """
         with typed_errors(self._folder):
+            if not self._dry_run:
+                self._settle_log()
             self._noted()
             if audit:
                 for digests in self._files.digests_by_folder():
@@ -65,6 +67,14 @@ class Collection:
             self._surplus()
             self._unpublished(time.time() - grace_seconds)
         return self.report
+
+    def _settle_log(self) -> None:
+        """Write over what a commit that failed may have left at the end of the catalogue's log.
+
+        Whoever recovers the log would take it for committed, and look for files that are gone.
+        """
+        with self._catalogue.writing() as transaction:
+            transaction.connection.execute("UPDATE totals SET tick = tick + 1")
 
     def _noted(self) -> None:
         for path in journals(self._folder):

@@ -115,11 +115,13 @@ class Committer:
     def commit(self, staged: list[StagedPut], recent_reads: list[bytes]) -> None:
         """Steps 2 to 5: keep all that was staged or, on any exception, nothing."""
         placed = _Placed(Journal(self._folder))
+        transaction: Transaction | None = None
         try:
             with self._catalogue.writing() as transaction:
                 self._write(transaction, staged, recent_reads, placed)
         except BaseException:
-            self.remove_unused_files(placed.files, placed.journal)
+            if transaction is None or transaction.is_undone:
+                self.remove_unused_files(placed.files, placed.journal)
             raise
         finally:
             self.discard(staged)

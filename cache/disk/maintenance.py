@@ -24,12 +24,11 @@ from torchstash.cache.disk.medium import is_on_network
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.reports import Quota, SweepReport
 from torchstash.cache.errors import BackendMissingError
-from torchstash.cache.keys import encode_key
 
 _LINKED = """
-    SELECT child.digest FROM entries
-    JOIN links ON links.parent_id = entries.blob_id JOIN blobs child ON child.id = links.child_id
-    WHERE entries.key = ?
+    SELECT child.digest FROM blobs parent
+    JOIN links ON links.parent_id = parent.id JOIN blobs child ON child.id = links.child_id
+    WHERE parent.digest = ?
 """
 
 
@@ -75,11 +74,14 @@ class DiskMaintenance(Closable):
         check = ContentsCheck(self._folder, self._catalogue, self._files, self._packed)
         return check.run(since_unix_ns, on_progress)
 
-    def linked(self, key: str) -> set[Digest]:
-        """The contents that those of `key` link; none where there is no such entry."""
+    def linked(self, digest: Digest) -> set[Digest] | None:
+        """The contents that these contents link. None: the store does not have them."""
         with self._catalogue.reading() as connection:
-            rows = connection.execute(_LINKED, (encode_key(key),)).fetchall()
-        return {Digest(digest) for (digest,) in rows}
+            present = connection.execute("SELECT 1 FROM blobs WHERE digest = ?", (digest.raw,))
+            if present.fetchone() is None:
+                return None
+            rows = connection.execute(_LINKED, (digest.raw,)).fetchall()
+        return {Digest(linked) for (linked,) in rows}
 
     def collect(
         self, *, grace_seconds: float = 3600.0, audit: bool = False, dry_run: bool = False

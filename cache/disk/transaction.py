@@ -42,10 +42,12 @@ class Transaction:
         dropped_files: Digests of contents that lost their last use and lie in a file.
         free_space: The allocator of the packed file.
         connection: For what only maintenance does.
+        is_undone: False: committing failed, and yet it may come about.
     """
 
     def __init__(self, connection: sqlite3.Connection, place: str) -> None:
         self.connection = connection
+        self.is_undone = True
         self._place = place
         self._execute = connection.execute
         self._executemany = connection.executemany

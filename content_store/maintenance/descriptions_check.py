@@ -64,17 +64,30 @@ def check_snapshots(backend: DiskBackend, maintenance: DiskMaintenance) -> Itera
         except CorruptMetadataError as error:
             yield Problem(ProblemKind.NOTE, str(error), snapshots=(name,))
             continue
-        missing = [
-            digest.hex
-            for digest, blob in zip(digests, backend.locate_all_contents(digests), strict=True)
-            if blob is None
-        ]
-        if missing and backend.contains(key):
-            found = f"the store does not have its storages {', '.join(missing)}"
-            yield Problem(ProblemKind.DANGLING, found, snapshots=(name,))
-        elif not set(digests) <= maintenance.linked(key) and backend.contains(key):
-            found = "storages of it are not linked, so that they could go before it does"
-            yield Problem(ProblemKind.USES, found, snapshots=(name,))
+        if data is not None:
+            yield from _links_problem(backend, maintenance, data, digests, name)
+
+
+def _links_problem(
+    backend: DiskBackend,
+    maintenance: DiskMaintenance,
+    manifest: bytes,
+    digests: list[Digest],
+    name: str,
+) -> Iterator[Problem]:
+    """Whether a manifest links all that it needs. Its links never change while it is there."""
+    linked = maintenance.linked(Digest.of(manifest))
+    if linked is None or linked.issuperset(digests):
+        return
+    unlinked = [digest for digest in digests if digest not in linked]
+    blobs = backend.locate_all_contents(unlinked)
+    missing = [digest.hex for digest, blob in zip(unlinked, blobs, strict=True) if blob is None]
+    if missing:
+        found = f"the store does not have its storages {', '.join(missing)}"
+        yield Problem(ProblemKind.DANGLING, found, snapshots=(name,))
+    else:
+        found = "storages of it are not linked, so that they could go before it does"
+        yield Problem(ProblemKind.USES, found, snapshots=(name,))
 
 
 def storages_of(manifest: bytes, name: str) -> list[Digest]:

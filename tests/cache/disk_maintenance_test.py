@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -238,7 +239,12 @@ class TestCollection:
         _orphan(store)
         looked_at: list[object] = []
         stat: Callable[..., os.stat_result] = os.stat
-        monkeypatch.setattr(os, "stat", lambda *a, **k: (looked_at.append(a[0]), stat(*a, **k))[1])
+
+        def noted_stat(*arguments: Any, **options: Any) -> os.stat_result:
+            looked_at.append(arguments[0])
+            return stat(*arguments, **options)
+
+        monkeypatch.setattr(os, "stat", noted_stat)
         with DiskMaintenance(store.path) as maintenance:
             maintenance.collect()
             few = len(looked_at)
