@@ -71,6 +71,18 @@ def test_the_command_helps(environment: Path) -> None:
     assert "torchstash" in done.stdout
 
 
+def test_pytorch_finds_the_plug_in(environment: Path) -> None:
+    """The environment asks `import torch` for it."""
+    program = (
+        "import os; os.environ['TORCHSTASH_REPRO'] = '1'; import torch; "
+        "import torch._dynamo.debug_utils as debug_utils; "
+        "print(debug_utils.ContentStoreWriter.__module__)"
+    )
+    done = _run(environment, "python", "-c", program)
+    assert done.returncode == 0, done.stderr
+    assert "torchstash.prims.torch_repro" in done.stdout
+
+
 def test_a_benchmark_of_a_checkout_runs_beside_it(environment: Path) -> None:
     program = Path("tools/bench/without_bazel.py").absolute()
     asked = ("--devices=cpu", "--only=torchstash,SHA-256", "--sizes=64B", "--budget=0.01")
