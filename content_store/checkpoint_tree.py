@@ -15,7 +15,7 @@ whose ranks each hold a part of a tensor:
             "step": {"value": 1},                   anything else
         },
         "planner_data": {"model.weight": ("model", "weight"), "step": ("step",)},
-        ...
+        "facts": {"save_id": "...", "modules": []},
     }
 
 Each chunk lies at its offsets in the whole tensor. Where the planner's data give the path of a
@@ -42,6 +42,7 @@ SIZE: Final = "size"
 DTYPE: Final = "dtype"
 REQUIRES_GRAD: Final = "requires_grad"
 CHUNKS: Final = "chunks"
+FACTS: Final = "facts"
 
 
 def is_checkpoint(tree: object) -> bool:

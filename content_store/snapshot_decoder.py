@@ -1,21 +1,13 @@
 """The tree of a `SnapshotManifest` as a state dict. Nothing of it is believed unchecked."""
 
 from collections import OrderedDict
-from typing import Protocol
+from collections.abc import Sequence
 
 import torch
 
 from torchstash.content_store import dtypes
 from torchstash.content_store.errors import CorruptMetadataError
 from torchstash.proto.content_store.v1.snapshot_manifest_pb2 import SnapshotDict, SnapshotValue
-
-
-class ByIndex(Protocol):
-    """What stands for the tensors of a manifest, in its order."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> object: ...
 
 
 class SnapshotDecoder:
@@ -26,7 +18,7 @@ class SnapshotDecoder:
         name: For messages: that of the snapshot.
     """
 
-    def __init__(self, tensors: ByIndex, name: str) -> None:
+    def __init__(self, tensors: Sequence[torch.Tensor], name: str) -> None:
         self._tensors = tensors
         self._name = name
 

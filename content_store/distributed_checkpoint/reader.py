@@ -41,7 +41,7 @@ WINDOW_BYTES: Final = 512 << 20
 
 
 class CheckpointReader(StorageReader):
-    """Reads what `CheckpointWriter` saved, onto any number of ranks and any mesh.
+    """Reads what `CheckpointWriter` or `save_state_dict` kept, onto any number of ranks and mesh.
 
     Every storage is checked against its digest before anything of it is used. Nothing that the
     store holds is unpickled.
@@ -92,7 +92,7 @@ class CheckpointReader(StorageReader):
         Raises:
             MissingSnapshotError: Nothing was.
             CorruptMetadataError: What was recorded is damaged.
-            UnsupportedValueError: It is no checkpoint, but saved by `save_state_dict`.
+            UnsupportedValueError: It is a snapshot of something that is no dict.
         """
         if self._name is None:
             raise InvalidNameError(

@@ -63,7 +63,7 @@ def whole_manifest(
         else:
             _add_tensor(target, name, described, items, placed)
     _encode(metadata.planner_data, _entry(root, checkpoint_tree.PLANNER_DATA))
-    _encode(facts, _entry(root, "facts"))
+    _encode(facts, _entry(root, checkpoint_tree.FACTS))
     return merged
 
 

@@ -8,6 +8,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from typing_extensions import override
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import DiskBackend, Put
+from torchstash.cache.errors import CacheError
 from torchstash.content_store.distributed_checkpoint import pending
 from torchstash.content_store.distributed_checkpoint.part import PartItem, parts_of, write_part
 from torchstash.content_store.distributed_checkpoint.whole_manifest import whole_manifest
@@ -113,8 +115,8 @@ class CheckpointWriter(StorageWriter):
                         size_bytes = item.tensor_storage_size() or 0
                         results.append(WriteResult(item.index, size_bytes, PartItem(key, position)))
             except Exception:
-                pending.forget(backend, self._pending)
-                self._pending = []
+                with suppress(CacheError):
+                    pending.forget(backend, self._pending)
                 raise
         future: Future[list[WriteResult]] = Future()
         future.set_result(results)
@@ -134,9 +136,12 @@ class CheckpointWriter(StorageWriter):
                 data = manifest.SerializeToString(deterministic=True)
                 backend.commit([Put(self._key(), data, links=links)])
             finally:
-                # The checkpoint is there, and leads to what the parts did; or there is none.
-                pending.forget(backend, keys)
-            pending.forget_older_than(backend, self._clock() - self._abandoned_after_seconds)
+                # The checkpoint is there, and leads to what the parts did; or there is none. What
+                # cannot be forgotten now is forgotten with the next one.
+                with suppress(CacheError):
+                    pending.forget(backend, keys)
+            with suppress(CacheError):
+                pending.forget_older_than(backend, self._clock() - self._abandoned_after_seconds)
         metadata.storage_data = items
         metadata.storage_meta = meta
 

@@ -1,6 +1,8 @@
 """Checkpoints of one process: what is kept, what is refused, what a reader is told."""
 
 import io
+import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 import torch
 import torch.distributed.checkpoint as dcp
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.metadata import BytesStorageMetadata
 from torch.distributed.checkpoint.planner import WriteItem, WriteItemType
 from typing_extensions import override
 
@@ -26,6 +29,7 @@ from torchstash.content_store import (
 )
 from torchstash.content_store.distributed_checkpoint import CheckpointReader, CheckpointWriter
 from torchstash.content_store.distributed_checkpoint.part import parts_of
+from torchstash.content_store.distributed_checkpoint.stored_checkpoint import StoredCheckpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
 
@@ -279,11 +283,60 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_a_snapshot_that_is_no_checkpoint(tmp_path: Path) -> None:
+def test_what_save_state_dict_kept_is_loaded_too(tmp_path: Path) -> None:
+    module = torch.nn.Linear(300, 100)
+    state = {
+        "model": module.state_dict(),
+        "groups": [{"lr": 0.1, "w": torch.ones(3)}],
+        "rng": (1, torch.arange(3)),
+    }
     with ContentStoreWriter(tmp_path) as writer:
-        writer.save_state_dict("x", {"w": torch.ones(3)})
-    with pytest.raises(UnsupportedValueError, match="load_state_dict"):
+        writer.save_state_dict("x", state)
+    found = load(
+        tmp_path,
+        {
+            "model": torch.nn.Linear(300, 100).state_dict(),
+            "groups": [{"lr": 0.0, "w": torch.zeros(3)}],
+            "rng": None,
+        },
+    )
+    assert torch.equal(found["model"]["weight"], module.weight)
+    assert found["groups"][0]["lr"] == 0.1
+    assert torch.equal(found["groups"][0]["w"], torch.ones(3))
+    assert found["rng"][0] == 1
+    assert torch.equal(found["rng"][1], torch.arange(3))
+
+
+def test_a_snapshot_that_is_no_dict(tmp_path: Path) -> None:
+    with ContentStoreWriter(tmp_path) as writer:
+        writer.save_state_dict("x", [torch.ones(3)])
+    with pytest.raises(UnsupportedValueError, match=r"is a list.*load_state_dict"):
         CheckpointReader(tmp_path, "x").read_metadata()
+
+
+def test_a_damaged_manifest_is_found_out(tmp_path: Path) -> None:
+    """Whatever is in it: a typed error, or something that makes sense."""
+    save(tmp_path, {"w": torch.ones(3, 4), "rng": (1, torch.arange(5)), "nested": {"a": [1.5]}})
+    with DiskBackend.open_read_only(tmp_path) as backend:
+        data = backend.get("snapshots/x")
+    assert data is not None
+    generator = random.Random(11)
+    outcomes: Counter[str] = Counter()
+    for _ in range(3000):
+        damaged = bytearray(data)
+        for _ in range(generator.randint(1, 3)):
+            damaged[generator.randrange(len(data))] = generator.randrange(256)
+        try:
+            stored = StoredCheckpoint(bytes(damaged), "x")
+            for key, described in stored.metadata.state_dict_metadata.items():
+                if isinstance(described, BytesStorageMetadata):
+                    stored.tensors_of(key)
+        except ContentStoreError as error:
+            outcomes[type(error).__name__] += 1
+        else:
+            outcomes["sound"] += 1
+    assert outcomes["CorruptMetadataError"] > 100
+    assert outcomes["sound"] > 100
 
 
 def test_damage_is_found_before_anything_is_used(tmp_path: Path) -> None:
