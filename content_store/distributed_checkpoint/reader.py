@@ -27,13 +27,16 @@ from torchstash.content_store.distributed_checkpoint.stored_checkpoint import (
 )
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import (
+    CorruptMetadataError,
     IncompleteCheckpointError,
     InvalidNameError,
     MissingSnapshotError,
 )
+from torchstash.content_store.metadata import Description
 from torchstash.content_store.names import snapshot_key
 from torchstash.content_store.read_mode import ReadMode
 from torchstash.content_store.rebuild import rebuild, rebuild_plain
+from torchstash.content_store.snapshot_reading import load_snapshot
 from torchstash.content_store.storage_source import StorageSource
 
 WINDOW_BYTES: Final = 512 << 20
@@ -71,7 +74,6 @@ class CheckpointReader(StorageReader):
         self._mode = ReadMode(mode)
         self._load_id = uuid.uuid4().hex
         self._stored: StoredCheckpoint | None = None
-        self._version = b""
 
     @property
     def checkpoint_id(self) -> str | None:
@@ -100,8 +102,7 @@ class CheckpointReader(StorageReader):
             )
         source = self._source()
         try:
-            with store_errors(self._location):
-                data = source.backend().get(snapshot_key(self._name))
+            data = self._manifest(source)
         finally:
             source.close()
         if data is None:
@@ -110,7 +111,6 @@ class CheckpointReader(StorageReader):
                 "the name against ContentStoreReader.snapshots"
             )
         self._stored = StoredCheckpoint(data, self._name)
-        self._version = hash_whole(memoryview(data))
         metadata = self._stored.metadata
         metadata.storage_meta = metadata.storage_meta or StorageMeta()
         metadata.storage_meta.load_id = self._load_id
@@ -124,7 +124,9 @@ class CheckpointReader(StorageReader):
 
     @override
     def prepare_local_plan(self, plan: LoadPlan) -> LoadPlan:
-        return dataclasses.replace(plan, storage_data=self._version)
+        return dataclasses.replace(
+            plan, storage_data=None if self._stored is None else self._stored.version
+        )
 
     @override
     def prepare_global_plan(self, plans: list[LoadPlan]) -> list[LoadPlan]:
@@ -144,7 +146,7 @@ class CheckpointReader(StorageReader):
         source = self._source()
         try:
             for window in _windows(jobs):
-                self._read(source, window)
+                self._read(source, stored, window)
         finally:
             source.close()
         future: Future[None] = Future()
@@ -195,33 +197,56 @@ class CheckpointReader(StorageReader):
 
         return _Job([chunk], load_chunk)
 
-    def _read(self, source: StorageSource, window: list["_Job"]) -> None:
+    def _read(self, source: StorageSource, stored: StoredCheckpoint, window: list["_Job"]) -> None:
         """Does some jobs, each storage of theirs read once."""
         needed = {tensor.number: tensor for job in window for tensor in job.needed}
-        digests = list({tensor.digest: None for tensor in needed.values()})
+        sizes_bytes = {tensor.digest: tensor.storage_size_bytes for tensor in needed.values()}
+        digests = list(sizes_bytes)
         with store_errors(self._location):
             blobs = source.backend().locate_all_contents(digests)
         present = [blob for blob in blobs if blob is not None]
-        wanted_by = f"the checkpoint {self._name!r}"
+        if any(blob.size_bytes != sizes_bytes[blob.digest] for blob in present):
+            raise CorruptMetadataError(
+                f"the checkpoint {self._name!r} is damaged: a storage of it has another size in "
+                "the store; save it again"
+            )
         storages = None
         if len(present) == len(digests):
             mapped = source.mapped(None)
+            wanted_by = f"the checkpoint {self._name!r}"
             storages = source.all_fresh(present, CPU, wanted_by, mapped=mapped)
         if storages is None:
-            raise IncompleteCheckpointError(
-                f"{wanted_by} in the content store at {self._location} was replaced or deleted "
-                "while it was read; load it again"
-            )
-        by_digest = dict(zip(digests, storages, strict=True))
-        tensors = {}
-        for number, tensor in needed.items():
-            description, storage = tensor.description, by_digest[tensor.digest]
-            if description.plain is not None:
-                tensors[number] = rebuild_plain(description.plain, storage)
-            else:
-                tensors[number] = rebuild(description.metadata, storage)
+            tensors = self._read_otherwise(source, stored)
+        else:
+            by_digest = dict(zip(digests, storages, strict=True))
+            tensors = {
+                number: _rebuilt(tensor.description, by_digest[tensor.digest])
+                for number, tensor in needed.items()
+            }
         for job in window:
             job.load(tensors)
+
+    def _read_otherwise(
+        self, source: StorageSource, stored: StoredCheckpoint
+    ) -> dict[int, torch.Tensor]:
+        """What `save_state_dict` kept in another way than as the bytes of storages."""
+        data = self._manifest(source)
+        if self._name is None or data is None or hash_whole(memoryview(data)) != stored.version:
+            raise IncompleteCheckpointError(
+                f"the checkpoint {self._name!r} in the content store at {self._location} was "
+                "replaced or deleted while it was read; load it again"
+            )
+        return stored.numbered(load_snapshot(source, self._name, device=CPU, mode=None))
+
+    def _manifest(self, source: StorageSource) -> bytes | None:
+        with store_errors(self._location):
+            return source.backend().get(snapshot_key(self._name or ""))
+
+
+def _rebuilt(description: Description, storage: torch.UntypedStorage) -> torch.Tensor:
+    if description.plain is not None:
+        return rebuild_plain(description.plain, storage)
+    return rebuild(description.metadata, storage)
 
 
 @dataclasses.dataclass(frozen=True)

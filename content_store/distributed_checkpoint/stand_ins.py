@@ -35,6 +35,17 @@ class StandIns:
             for inner in value:  # type: ignore[attr-defined]
                 yield from self.numbers_in(inner)
 
+    def numbered(self, value: object, real: object) -> Iterator[tuple[int, torch.Tensor]]:
+        """The tensors in `real`, a tree like `value`, by the numbers that `value` gives them."""
+        if isinstance(value, torch.Tensor) and isinstance(real, torch.Tensor):
+            yield self.number_of(value), real
+        elif isinstance(value, dict) and isinstance(real, dict):
+            for key, inner in value.items():
+                yield from self.numbered(inner, real[key])
+        elif isinstance(value, list | tuple) and isinstance(real, list | tuple):
+            for inner, real_inner in zip(value, real, strict=True):
+                yield from self.numbered(inner, real_inner)
+
     def replaced(self, value: object, tensors: Mapping[int, torch.Tensor]) -> object:
         """The same tree with tensors, by number, in the places of their stand-ins."""
         if isinstance(value, torch.Tensor):

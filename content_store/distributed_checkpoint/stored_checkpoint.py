@@ -21,6 +21,7 @@ from torch.distributed.checkpoint.metadata import (
     TensorStorageMetadata,
 )
 
+from torchstash.cache.blake3_hasher import hash_whole
 from torchstash.cache.digest import Digest
 from torchstash.content_store import checkpoint_tree, dtypes
 from torchstash.content_store.distributed_checkpoint.stand_ins import StandIns
@@ -52,6 +53,8 @@ class StoredCheckpoint:
     Attributes:
         metadata: The names with their sizes, dtypes and chunks; the planner's data.
         chunks: The tensor of each chunk.
+        version: Equal for equal checkpoints alone.
+        tree: What `load_state_dict` loads as it is, over stand-ins; None: what ranks saved.
 
     Raises:
         CorruptMetadataError: It is damaged, or contradicts itself.
@@ -61,6 +64,8 @@ class StoredCheckpoint:
 
     def __init__(self, data: bytes, name: str) -> None:
         self._name = name
+        self.version = hash_whole(memoryview(data))
+        self.tree: dict[str, Any] | None = None
         try:
             self._manifest = SnapshotManifest.FromString(data)
         except DecodeError as error:
@@ -74,6 +79,7 @@ class StoredCheckpoint:
                 checkpoint_tree.require_known(tree[checkpoint_tree.MARK], name)
                 self.metadata = self._of_ranks(tree)
             elif isinstance(tree, dict):
+                self.tree = tree
                 self.metadata = self._of_one_process(tree)
             else:
                 raise UnsupportedValueError(
@@ -92,6 +98,10 @@ class StoredCheckpoint:
     def value(self, key: str, tensors: Mapping[int, torch.Tensor]) -> object:
         """What is no tensor, over the tensors inside it, by their numbers."""
         return self._stand_ins.replaced(self._value(key), tensors)
+
+    def numbered(self, loaded: object) -> dict[int, torch.Tensor]:
+        """The tensors of what `load_state_dict` gave, by their numbers."""
+        return dict(self._stand_ins.numbered(self.tree, loaded))
 
     def _value(self, key: str) -> object:
         if key not in self._values:
