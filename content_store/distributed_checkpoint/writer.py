@@ -22,7 +22,7 @@ from typing_extensions import override
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import DiskBackend, Put
 from torchstash.cache.errors import CacheError
-from torchstash.content_store.distributed_checkpoint import pending
+from torchstash.content_store import pending
 from torchstash.content_store.distributed_checkpoint.part import PartItem, parts_of, write_part
 from torchstash.content_store.distributed_checkpoint.whole_manifest import whole_manifest
 from torchstash.content_store.engine_errors import store_errors

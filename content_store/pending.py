@@ -1,4 +1,4 @@
-"""What ranks have written and no checkpoint leads to yet.
+"""What the ranks of a distributed checkpoint have written and no checkpoint leads to yet.
 
 The contents of a store go with the last entry that leads to them. So each rank keeps what it
 wrote under a pending entry, until the coordinator has committed the checkpoint that links it all.
