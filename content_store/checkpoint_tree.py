@@ -45,9 +45,32 @@ CHUNKS: Final = "chunks"
 FACTS: Final = "facts"
 
 
+_MALFORMED: Final = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
 def is_checkpoint(tree: object) -> bool:
     """Whether a snapshot has this layout, or a later one of its kind."""
     return type(tree) is dict and MARK in tree
+
+
+def require_unmarked(tree: object) -> None:
+    """Returns if and only if nobody will take for a checkpoint what is none.
+
+    Raises:
+        UnsupportedValueError: It has the key that marks one.
+    """
+    if is_checkpoint(tree):
+        raise UnsupportedValueError(
+            f"a state dict with the key {MARK!r} at its top would be taken for a sharded "
+            "checkpoint; rename the key, or save with CheckpointWriter"
+        )
 
 
 def require_known(version: object, name: str) -> None:
@@ -82,7 +105,7 @@ def whole(tree: Any, name: str) -> object:  # noqa: ANN401 - whatever was saved
             value = item[VALUE] if VALUE in item else _assembled(item)
             path = paths.get(key, (key,)) if isinstance(paths, Mapping) else (key,)
             _put(nested, path, value, most=len(tree[STATE_DICT]))
-    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except _MALFORMED as error:
         raise CorruptMetadataError(
             f"the checkpoint {name!r} contradicts itself ({error}); save it again"
         ) from error

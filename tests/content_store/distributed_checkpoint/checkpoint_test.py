@@ -356,6 +356,23 @@ def test_damage_is_found_before_anything_is_used(tmp_path: Path) -> None:
     assert torch.equal(load(tmp_path, state)["w"], torch.ones(100_000))
 
 
+def test_ranks_that_found_different_versions_do_not_mix_them(tmp_path: Path) -> None:
+    reader, plans = CheckpointReader(tmp_path, "x"), []
+    for value in (1.0, 2.0, 2.0):
+        save(tmp_path, {"w": torch.full((10,), value)})
+        reader.read_metadata()
+        plans.append(reader.prepare_local_plan(dcp.LoadPlan([])))
+    assert reader.prepare_global_plan(plans[:1] * 2)
+    with pytest.raises(IncompleteCheckpointError, match="replaced while ranks began"):
+        reader.prepare_global_plan(plans[:2])
+
+
+def test_without_collectives_nothing_is_saved(tmp_path: Path) -> None:
+    with pytest.raises(NotImplementedError, match="use_collectives=True"):
+        dcp.save({"step": 1}, storage_writer=CheckpointWriter(tmp_path, "x"), use_collectives=False)
+    assert not list(tmp_path.iterdir())
+
+
 class Replaced(CheckpointReader):
     """Another job saves under the same name between the plan and the reading."""
 
