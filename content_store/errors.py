@@ -10,6 +10,7 @@ Everything that `torchstash.content_store` raises on purpose::
     │   ├── MissingTensorError          no tensor was written under this name
     │   ├── MissingStorageError         no storage with this digest was written
     │   └── MissingSnapshotError        no state dict was saved under this name
+    ├── IncompleteCheckpointError       ranks do not agree on what a checkpoint is made of
     ├── CorruptStoreError               what was read is not what was written
     │   ├── CorruptMetadataError        the description of a tensor
     │   └── CorruptStorageError         the bytes of a storage
@@ -73,6 +74,10 @@ class MissingStorageError(NotInStoreError):
 
 class MissingSnapshotError(NotInStoreError):
     """No state dict was saved under this name."""
+
+
+class IncompleteCheckpointError(ContentStoreError):
+    """Ranks do not agree: one lacks what another wrote, or they read different versions."""
 
 
 class CorruptStoreError(ContentStoreError):
