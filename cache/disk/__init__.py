@@ -3,7 +3,20 @@
 from torchstash.cache.disk.backend import DiskBackend
 from torchstash.cache.disk.batch import Batch
 from torchstash.cache.disk.blob import Blob, Extent
-from torchstash.cache.disk.put import Put, Slices
+from torchstash.cache.disk.linked import LinkedContents, LinkedEntry
+from torchstash.cache.disk.put import GivenFile, Put, Slices
 from torchstash.cache.disk.reports import DiskStats, SweepReport
 
-__all__ = ["Batch", "Blob", "DiskBackend", "DiskStats", "Extent", "Put", "Slices", "SweepReport"]
+__all__ = [
+    "Batch",
+    "Blob",
+    "DiskBackend",
+    "DiskStats",
+    "Extent",
+    "GivenFile",
+    "LinkedContents",
+    "LinkedEntry",
+    "Put",
+    "Slices",
+    "SweepReport",
+]

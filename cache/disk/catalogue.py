@@ -195,13 +195,19 @@ class Catalogue:
         return self._lookup_all(_LOOKUP_DIGEST, digests)
 
     def _lookup_all(self, query: str, arguments: Iterable[bytes]) -> list[EntryRow | None]:
+        with self.reading() as connection:
+            rows = [connection.execute(query, (one,)).fetchone() for one in arguments]
+        return [None if row is None else EntryRow._make(row) for row in rows]
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A read transaction: everything is of one instant."""
         with typed_errors(self._folder), self._connection() as connection:
             connection.execute("BEGIN")
             try:
-                rows = [connection.execute(query, (one,)).fetchone() for one in arguments]
+                yield connection
             finally:
                 connection.rollback()
-        return [None if row is None else EntryRow._make(row) for row in rows]
 
     def _lookup(self, query: str, argument: bytes) -> EntryRow | None:
         try:
