@@ -16,7 +16,7 @@ from torchstash.content_store.errors import InvalidNameError
 MAX_NAME_BYTES: Final = 1024
 TENSOR_PREFIX: Final = "tensors/"
 SNAPSHOT_PREFIX: Final = "snapshots/"
-_STORAGE_PREFIX: Final = "storages/"
+STORAGE_PREFIX: Final = "storages/"
 
 
 def tensor_key(name: str) -> str:
@@ -39,7 +39,7 @@ def snapshot_key(name: str) -> str:
 
 def storage_key(digest: Digest) -> str:
     """The key of a storage's bytes."""
-    return _STORAGE_PREFIX + digest.hex
+    return STORAGE_PREFIX + digest.hex
 
 
 def _checked(name: str, kind: str) -> str:
