@@ -1,8 +1,8 @@
 """A backend that a store is pushed to or pulled from: its capabilities used, its faults retried."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from typing import Final, TypeVar
 
 from torchstash.cache.backend import RemoteCacheBackend
@@ -118,5 +118,5 @@ class Remote:
                 try:
                     return operation()
                 except _PASSING:
-                    time.sleep(wait_seconds)
+                    sleep(wait_seconds)
             return operation()

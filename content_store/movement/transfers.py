@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from torchstash.cache.digest import Digest
 from torchstash.cache.disk import DiskBackend
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import ExistsError
@@ -22,6 +23,9 @@ from torchstash.content_store.movement.source import Source
 from torchstash.content_store.movement.store_source import StoreSource
 
 DEFAULT_THREADS: Final = 8
+
+# The digest of the place that a store is being cloned from, so that a clone can go on.
+_CLONING: Final = "clones/from"
 
 
 def push(
@@ -119,19 +123,25 @@ def clone(
     threads: int = DEFAULT_THREADS,
     progress: ProgressCallback | None = None,
 ) -> MovementReport:
-    """`pull` of everything into a new store, which has no names yet.
+    """`pull` of everything into a new store: one that has no names, or those of the same clone.
 
     Raises:
         ExistsError: There are names at `location`; `pull` adds to a store.
         ContentStoreError: As `pull`.
     """
+    origin = Digest.of(repr(place).encode()).raw
     with open_store(Path(location), to_write=True) as store, store_errors(store.path):
-        if any(True for prefix in NAME_PREFIXES for _ in store.keys(prefix)):
+        is_going_on = store.get(_CLONING) == origin
+        if not is_going_on and any(True for prefix in NAME_PREFIXES for _ in store.keys(prefix)):
             raise ExistsError(
                 f"there is a content store with names in it at {store.path}; pull into it, or "
                 "clone to another folder"
             )
-    return pull(location, place, threads=threads, progress=progress)
+        store.put(_CLONING, origin)
+    report = pull(location, place, threads=threads, progress=progress)
+    with open_store(Path(location), to_write=True) as store, store_errors(store.path):
+        store.delete(_CLONING)
+    return report
 
 
 def pull_into(

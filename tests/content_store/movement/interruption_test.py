@@ -3,6 +3,7 @@
 Every step of the other side fails in turn, and a store's writer is killed at random moments.
 """
 
+import itertools
 import os
 import random
 import signal
@@ -11,9 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from torchstash.cache import DiskBackend
-from torchstash.content_store import ContentStoreReader, NotInStoreError, PlaceUnavailableError
-from torchstash.content_store.movement import pull, push
+from torchstash.cache import BackendUnreachableError, DiskBackend
+from torchstash.content_store import (
+    ContentStoreReader,
+    ExistsError,
+    NotInStoreError,
+    PlaceUnavailableError,
+)
+from torchstash.content_store.movement import clone, pull, push, remote
 from torchstash.content_store.movement.layout import record_key
 from torchstash.tests.content_store.movement.backends import Asking, FailingAt, Folder, Tearing
 from torchstash.tests.content_store.movement.movable_store import assert_moved, fill
@@ -76,6 +82,40 @@ def test_a_pull_that_fails_at_any_step_goes_on(tmp_path: Path) -> None:
         assert_moved(folder, tensors)
         with DiskBackend(folder) as store:
             assert not list(store.keys("pulls/"))
+
+
+def test_a_fault_that_passes_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(remote, "sleep", waits.append)
+    tensors = fill(tmp_path / "a", with_large=False)
+    backend = Asking()
+    operations = itertools.count()
+
+    def fail_often(_: str) -> None:
+        if next(operations) % 3:
+            raise BackendUnreachableError("a restart, says the test")
+
+    backend.before = fail_often
+    push(tmp_path / "a", backend, threads=1)
+    backend.before = lambda _: None
+    pull(tmp_path / "b", backend)
+    assert_moved(tmp_path / "b", tensors)
+    assert set(waits) == set(remote.WAITS_SECONDS[:2])
+
+
+def test_a_clone_that_failed_goes_on(tmp_path: Path) -> None:
+    tensors = fill(tmp_path / "a", with_large=False)
+    backend = Asking()
+    push(tmp_path / "a", backend)
+    backend.before = FailingAt(12)
+    with pytest.raises(PlaceUnavailableError):
+        clone(backend, tmp_path / "b")
+    clone(backend, tmp_path / "b")
+    assert_moved(tmp_path / "b", tensors)
+    with pytest.raises(ExistsError):
+        clone(backend, tmp_path / "b")
+    with DiskBackend(tmp_path / "b") as store:
+        assert not list(store.keys("c"))
 
 
 def test_parts_of_large_contents_are_not_fetched_again(tmp_path: Path) -> None:
