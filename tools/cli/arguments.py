@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from absl.flags import argparse_flags
 
+from torchstash.tools.cli.moving_arguments import add_moving_commands
+
 _STORE_HELP = "folder of a content store"
 _JSON_HELP = "write JSON for programs instead of a table for people"
 
@@ -21,7 +23,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line, `argv[0]` the program. Exits with status 2 where it makes no sense."""
     parser: argparse.ArgumentParser = argparse_flags.ArgumentParser(  # type: ignore[no-untyped-call]
         prog="torchstash",
-        description="Looks into content stores and files of cache samples. Changes nothing.",
+        description="Looks into content stores and files of cache samples, and moves stores.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
@@ -41,4 +43,5 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
     for command in (ls, show, stats, samples):
         command.add_argument("--json", dest="as_json", action="store_true", help=_JSON_HELP)
+    add_moving_commands(commands)
     return parser.parse_args(argv[1:])

@@ -1,7 +1,8 @@
-"""The `torchstash` command: looks into content stores and files of cache samples.
+"""The `torchstash` command: looks into content stores and files of cache samples, moves stores.
 
 Exit status: 0 done; 1 it could not be done, and standard error says why; 2 the command line makes
-no sense. `--help` answers at once: a command loads what it needs (PyTorch, say) when it runs.
+no sense; 130 it was interrupted. `--help` answers at once: a command loads what it needs (PyTorch,
+say) when it runs.
 """
 
 import argparse
@@ -23,6 +24,9 @@ def main(arguments: argparse.Namespace) -> int:
     except CommandError as error:
         sys.stderr.write(f"torchstash: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("torchstash: interrupted\n")
+        return 130
     except BrokenPipeError:
         # The reader (`head`, say) has seen enough; what Python still flushes at exit goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -53,7 +57,78 @@ def _samples(arguments: argparse.Namespace) -> None:
     print_samples(arguments.file, as_json=arguments.as_json)
 
 
-_COMMANDS = {"ls": _ls, "show": _show, "stats": _stats, "samples": _samples}
+def _push(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.moving import push_store  # noqa: PLC0415 - loads PyTorch
+
+    push_store(
+        arguments.store,
+        arguments.place,
+        arguments.names,
+        arguments.prefixes,
+        verify=arguments.verify,
+        as_json=arguments.as_json,
+    )
+
+
+def _pull(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.moving import pull_store  # noqa: PLC0415 - loads PyTorch
+
+    pull_store(
+        arguments.store,
+        arguments.place,
+        arguments.names,
+        arguments.prefixes,
+        as_json=arguments.as_json,
+    )
+
+
+def _clone(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.moving import clone_store  # noqa: PLC0415 - loads PyTorch
+
+    clone_store(arguments.place, arguments.store, as_json=arguments.as_json)
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.exchanging import take_file  # noqa: PLC0415 - loads PyTorch
+
+    take_file(
+        arguments.store,
+        arguments.file,
+        arguments.names,
+        snapshot=arguments.snapshot,
+        prefix=arguments.prefix,
+        tensors_only=arguments.tensors_only,
+        as_json=arguments.as_json,
+    )
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.exchanging import give_file  # noqa: PLC0415 - loads PyTorch
+
+    give_file(
+        arguments.store,
+        arguments.file,
+        arguments.names,
+        arguments.prefixes,
+        snapshot=arguments.snapshot,
+        contiguous=arguments.contiguous,
+        tensors_only=arguments.tensors_only,
+        replace=arguments.replace,
+        as_json=arguments.as_json,
+    )
+
+
+_COMMANDS = {
+    "ls": _ls,
+    "show": _show,
+    "stats": _stats,
+    "samples": _samples,
+    "push": _push,
+    "pull": _pull,
+    "clone": _clone,
+    "import": _import,
+    "export": _export,
+}
 
 
 def run() -> None:
