@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from torchstash.cache.digest import Digest
 
 _ENTRY = (
-    "SELECT e.note, e.note_crc32, b.id, b.digest, b.size_bytes "
+    "SELECT e.note, e.note_crc32, EXISTS (SELECT 1 FROM links WHERE parent_id = b.id), "
+    "b.id, b.digest, b.size_bytes "
     "FROM entries e JOIN blobs b ON b.id = e.blob_id WHERE e.key = ?"
 )
 _LINKS = (
@@ -44,7 +45,10 @@ def read_linked(
     row = connection.execute(_ENTRY, (key,)).fetchone()
     if row is None:
         return None
-    note, note_crc32, *root = row
+    note, note_crc32, has_links, *root = row
+    if not has_links:  # As most are.
+        _, digest, size_bytes = root
+        return LinkedEntry(note, (LinkedContents(Digest(digest), size_bytes, ()),)), note_crc32
     found: dict[int, LinkedContents] = {}
     # Depth first: contents are finished when all that they link are, so that the reverse of the
     # order in which they were finished has each before what it links.

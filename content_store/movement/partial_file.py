@@ -66,6 +66,10 @@ class PartialFile:
         self._hasher = hasher(self._size_bytes)
         self._rewind()
 
+    def remove(self) -> None:
+        """Nobody needs it: who waits for it makes another one."""
+        os.unlink(self._path)  # noqa: PTH108 - a path of the engine's, as text
+
     def _rewind(self) -> None:
         """Hash the whole parts that are there, and cut off the rest."""
         found_bytes = min(os.fstat(self._descriptor).st_size, self._size_bytes)

@@ -117,8 +117,10 @@ class Puller:
         path = self._store.partial_path(wanted.digest)
         try:
             with PartialFile.locked(path, wanted.size_bytes) as file:
-                if self._store.lacks([wanted]):  # Or else another process was faster.
+                if self._store.lacks([wanted]):
                     self._gather(file, wanted, key, crew)
+                else:  # Another process was faster.
+                    file.remove()
         except OSError as error:
             raise StoreUnavailableError(
                 f"{described(key)} cannot be written to the content store at {self._location}: "
@@ -133,7 +135,7 @@ class Puller:
             file.discard()
             self._fill(file, wanted, key, crew)
         if not file.is_whole(wanted.digest):
-            file.discard()
+            file.remove()
             raise self._damaged(wanted, key, "its bytes have another digest")
         arrived = PULLS_PREFIX + wanted.digest.hex
         self._arrived.add(arrived)

@@ -14,12 +14,13 @@ equal record, which was put after it, leads there. Else it is read and compared.
 cannot say what it has, only what such names lead to is believed, and the rest put again.
 """
 
+import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import LinkedContents, LinkedEntry
-from torchstash.cache.fork_safe_lock import fork_safe_lock
 from torchstash.content_store.errors import StoreUnavailableError
 from torchstash.content_store.movement.batches import batched
 from torchstash.content_store.movement.layout import (
@@ -77,8 +78,9 @@ class Pusher:
         self._verify = verify
         # What this push knows to be there.
         self._done: set[Digest] = set()
+        # Large contents that were hashed, or that a thread hashes while it holds the lock.
         self._hashed: set[Digest] = set()
-        self._lock = fork_safe_lock()
+        self._hashing: dict[Digest, threading.Lock] = defaultdict(threading.Lock)
 
     def push(self, keys: Sequence[str]) -> None:
         """Move these entries.
@@ -170,13 +172,13 @@ class Pusher:
 
     def _read(self, part: Part, each: LinkedContents, wanted_by: str) -> bytes:
         with self._contents.mapped(each, wanted_by) as view:
-            with self._lock:
-                is_checked = each.digest in self._hashed
-            if not is_checked:
-                # Before the first part of them goes out: nobody would look at it again.
+            if each.size_bytes <= PART_BYTES:
                 self._contents.check(each, view, wanted_by)
-                if each.size_bytes > PART_BYTES:
-                    with self._lock:
+            else:
+                # Once, before the first part of them goes out: nobody would look at it again.
+                with self._hashing[each.digest]:
+                    if each.digest not in self._hashed:
+                        self._contents.check(each, view, wanted_by)
                         self._hashed.add(each.digest)
             return bytes(view[part.offset_bytes : part.offset_bytes + part.size_bytes])
 

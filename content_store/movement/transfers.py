@@ -129,7 +129,8 @@ def clone(
         ExistsError: There are names at `location`; `pull` adds to a store.
         ContentStoreError: As `pull`.
     """
-    origin = Digest.of(repr(place).encode()).raw
+    named = place if isinstance(place, str | os.PathLike) else type(place).__name__
+    origin = Digest.of(str(named).encode()).raw
     with open_store(Path(location), to_write=True) as store, store_errors(store.path):
         is_going_on = store.get(_CLONING) == origin
         if not is_going_on and any(True for prefix in NAME_PREFIXES for _ in store.keys(prefix)):

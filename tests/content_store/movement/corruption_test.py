@@ -16,6 +16,7 @@ from torchstash.content_store import (
     PlaceUnavailableError,
 )
 from torchstash.content_store.movement import pull, push
+from torchstash.content_store.movement.layout import PART_BYTES
 from torchstash.tests.content_store.movement.backends import Asking
 from torchstash.tests.content_store.movement.movable_store import assert_moved, fill, large
 
@@ -47,6 +48,9 @@ def assert_nothing_kept(folder: Path) -> None:
     with DiskBackend(folder) as store:
         assert list(store.keys()) == []
         assert store.stats().stored_bytes == 0
+    for path in (folder / "tmp").iterdir():
+        # Parts that are not known to be wrong are used again.
+        assert path.stat().st_size % PART_BYTES == 0
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
