@@ -15,7 +15,7 @@ import importlib, sys, torchstash
 for layer in (
     "cache", "cache.envelope", "cache.http", "cache.network", "cache.object_store",
     "cache.opening", "cache.reapi", "cache.redis", "cache.torch_compile", "cache.wrappers",
-    "content_store", "prims",
+    "content_store", "content_store.exchange", "content_store.movement", "prims",
 ):
     module = importlib.import_module("torchstash." + layer)
     assert module.__file__.startswith(sys.prefix), module.__file__
