@@ -5,7 +5,7 @@ that arrive before that are entries of their own (`pulls/<digest>`) until it doe
 grow in a file, so that a transfer that was killed goes on where it was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -15,9 +15,10 @@ from torchstash.cache.disk import DiskBackend, LinkedContents, LinkedEntry, Put
 from torchstash.cache.errors import DigestConflictError, MissingLinkError
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import CorruptStorageError, StoreUnavailableError
+from torchstash.content_store.movement.arrivals import Arrivals, arrival_key, damaged_there
 from torchstash.content_store.movement.batches import batched
+from torchstash.content_store.movement.large_contents import LargeContents
 from torchstash.content_store.movement.layout import PART_BYTES, described
-from torchstash.content_store.movement.partial_file import PartialFile
 from torchstash.content_store.movement.progress import Tally
 from torchstash.content_store.movement.record_check import require_sound
 from torchstash.content_store.movement.source import OvertakenError, Source
@@ -25,9 +26,6 @@ from torchstash.content_store.movement.threads import Crew
 
 WINDOW_BYTES: Final = 64 << 20
 """What a pull holds in memory of contents, whatever their sizes."""
-
-PULLS_PREFIX: Final = "pulls/"
-"""Keys of contents that have arrived, and that no name leads to yet."""
 
 _NAMES_AT_ONCE: Final = 512
 _ATTEMPTS: Final = 10
@@ -57,8 +55,9 @@ class Puller:
         self._tally = tally
         self._crew = Crew(executor)
         self._location = store.path
-        # Contents that are entries of their own for now: of this pull, and of others before it.
-        self._arrived: set[str] = set()
+        self._large = LargeContents(source, store, tally)
+        with store_errors(store.path):
+            self._arrivals = Arrivals(store)
 
     def pull(self, keys: Sequence[str]) -> None:
         """Move these entries, in this order.
@@ -68,8 +67,6 @@ class Puller:
             PlaceUnavailableError: The source failed.
             StoreUnavailableError: The store cannot be written.
         """
-        with store_errors(self._location):
-            self._arrived.update(self._store.keys(PULLS_PREFIX))
         for batch in batched(keys, _NAMES_AT_ONCE):
             for attempt in range(_ATTEMPTS):
                 try:
@@ -106,47 +103,13 @@ class Puller:
             for digest, pair in wanted.items()
             if digest in lacking and pair[0].size_bytes > PART_BYTES
         ]
+        for each, _ in large:
+            self._arrivals.add(each.digest)
         with ThreadPoolExecutor(_LARGE_AT_ONCE, "torchstash-pull") as executor:
             crew = Crew(executor)
-            crew.run(lambda pair: self._pull_large(*pair, crew), large)
+            crew.run(lambda pair: self._large.keep(*pair, crew), large)
         lacking -= {each.digest for each, _ in large}
         self._pull_small(entries, mine, lacking)
-
-    def _pull_large(self, wanted: LinkedContents, key: str, crew: Crew) -> None:
-        """Keep contents as an entry of their own."""
-        path = self._store.partial_path(wanted.digest)
-        try:
-            with PartialFile.locked(path, wanted.size_bytes) as file:
-                if self._store.lacks([wanted]):
-                    self._gather(file, wanted, key, crew)
-                else:  # Another process was faster.
-                    file.remove()
-        except OSError as error:
-            raise StoreUnavailableError(
-                f"{described(key)} cannot be written to the content store at {self._location}: "
-                f"{error}; what has arrived is kept: call again to go on"
-            ) from error
-
-    def _gather(self, file: PartialFile, wanted: LinkedContents, key: str, crew: Crew) -> None:
-        was_there = file.parts > 0
-        self._fill(file, wanted, key, crew)
-        if not file.is_whole(wanted.digest) and was_there:
-            # What an earlier pull left behind may be what is wrong.
-            file.discard()
-            self._fill(file, wanted, key, crew)
-        if not file.is_whole(wanted.digest):
-            file.remove()
-            raise self._damaged(wanted, key, "its bytes have another digest")
-        arrived = PULLS_PREFIX + wanted.digest.hex
-        self._arrived.add(arrived)
-        with store_errors(self._location):
-            self._store.commit((Put(arrived, file.finish(), wanted.digest),))
-
-    def _fill(self, file: PartialFile, wanted: LinkedContents, key: str, crew: Crew) -> None:
-        for part in self._source.parts(wanted, file.parts, described(key)):
-            crew.require_going_on()
-            file.append(part)
-            self._tally.moved(wanted.digest, len(part))
 
     def _pull_small(
         self,
@@ -162,7 +125,7 @@ class Puller:
             needed = [each for each in entry.contents if each.digest in lacking]
             before = mine[key]
             if not needed and before is not None and _same(before, entry):
-                self._release(entry)
+                self._release([entry])
                 self._tally.named(unchanged=1)
                 continue
             for each in needed:
@@ -198,9 +161,10 @@ class Puller:
         for each, key in request:
             data = values.get(each.digest)
             if data is None:
-                raise self._damaged(each, key, "it is missing")
+                raise damaged_there(each, key, self._source.place, "it is missing")
             if len(data) != each.size_bytes or hash_whole(data) != each.digest.raw:
-                raise self._damaged(each, key, f"{len(data)} bytes that have another digest")
+                found = f"{len(data)} bytes that have another digest"
+                raise damaged_there(each, key, self._source.place, found)
             self._tally.moved(each.digest, len(data))
         return values
 
@@ -221,29 +185,17 @@ class Puller:
                         data = fetched.pop(root.digest, None)
                         batch.add(Put(key, data, root.digest, entry.note, root.links))
                     for digest, data in fetched.items():
-                        arrived = PULLS_PREFIX + digest.hex
-                        self._arrived.add(arrived)
-                        batch.add(Put(arrived, data, digest))
+                        self._arrivals.add(digest)
+                        batch.add(Put(arrival_key(digest), data, digest))
             except MissingLinkError as error:
                 raise OvertakenError(str(error)) from error
-        for entry in names.values():
-            self._release(entry)
+        self._release(names.values())
         self._tally.named(published=len(names))
 
-    def _release(self, entry: LinkedEntry) -> None:
-        """Contents that a name leads to need no entry of their own any more."""
+    def _release(self, entries: Iterable[LinkedEntry]) -> None:
         with store_errors(self._location):
-            for each in entry.contents:
-                arrived = PULLS_PREFIX + each.digest.hex
-                if arrived in self._arrived:
-                    self._store.delete(arrived)
-                    self._arrived.discard(arrived)
-
-    def _damaged(self, wanted: LinkedContents, key: str, found: str) -> CorruptStorageError:
-        return CorruptStorageError(
-            f"the storage {wanted.digest.hex} of {described(key)} at {self._source.place} is "
-            f"damaged: {found}; push it again with verify=True from a store that has it"
-        )
+            for entry in entries:
+                self._arrivals.release(entry)
 
 
 def _same(mine: LinkedEntry, theirs: LinkedEntry) -> bool:

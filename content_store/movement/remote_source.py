@@ -28,8 +28,8 @@ from torchstash.content_store.movement.record import (
 from torchstash.content_store.movement.remote import Remote
 from torchstash.content_store.movement.source import Source
 
-PARTS_AHEAD: Final = 4
-"""Parts of one contents that are fetched at once."""
+PARTS_AHEAD: Final = 3
+"""Parts of one contents that are fetched at once, while one more is used."""
 
 
 class RemoteSource(Source):
@@ -81,18 +81,15 @@ class RemoteSource(Source):
                 data = future.result()
                 if data is None or len(data) != part.size_bytes:
                     found = "is missing" if data is None else f"has {len(data)} bytes"
-                    raise self.damaged(wanted, wanted_by, f"its part {part.key} {found}")
+                    raise CorruptStorageError(
+                        f"the storage {wanted.digest.hex} of {wanted_by} at {self.place} is "
+                        f"damaged: its part {part.key} {found}; push it again with verify=True "
+                        "from a store that has it"
+                    )
                 yield data
         finally:
             for _, future in waiting:
                 future.cancel()
-
-    def damaged(self, wanted: LinkedContents, wanted_by: str, found: str) -> CorruptStorageError:
-        """The error for contents that a record leads to, and that are not there as they should."""
-        return CorruptStorageError(
-            f"the storage {wanted.digest.hex} of {wanted_by} at {self.place} is damaged: {found}; "
-            "push it again with verify=True from a store that has it"
-        )
 
     def _decoded(self, key: str, data: bytes) -> LinkedEntry:
         try:
