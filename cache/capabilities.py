@@ -81,3 +81,10 @@ class SelfTimed:
     The promise covers the whole operation, a server that drips its answer included, once a
     connection stands; only name look-ups may take longer. A marker, without methods.
     """
+
+
+class MayTear:
+    """A put that broke off may leave a part of its value: that is the server's affair.
+
+    So a value that is there need not be whole. A marker, without methods.
+    """

@@ -27,13 +27,14 @@ from torchstash.cache.disk.catalogue import Catalogue, EntryRow
 from torchstash.cache.disk.collection import Collection
 from torchstash.cache.disk.committer import Committer
 from torchstash.cache.disk.error_mapping import typed_errors
+from torchstash.cache.disk.linked import LinkedContents, LinkedEntry, read_linked
 from torchstash.cache.disk.medium import is_on_network
 from torchstash.cache.disk.note_check import is_intact
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.put import Put
 from torchstash.cache.disk.recent_reads import RecentReads
 from torchstash.cache.disk.reports import DiskStats, SweepReport
-from torchstash.cache.errors import BackendMissingError, CorruptEntryError
+from torchstash.cache.errors import BackendMissingError, CorruptEntryError, DigestConflictError
 from torchstash.cache.keys import encode_key
 
 # A look-up and the reading of its bytes are two steps, between which an entry can be replaced, and
@@ -258,6 +259,49 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
         """`locate_contents` for each of the digests, all of one instant."""
         rows = self._catalogue.lookup_digests(digest.raw for digest in digests)
         return [None if row is None else self._blob(row) for row in rows]
+
+    def linked(self, keys: Iterable[str]) -> list[LinkedEntry | None]:
+        """Each of the keys with all contents that it leads to, all of one instant.
+
+        Raises:
+            CorruptEntryError: The note of one of them is damaged.
+        """
+        keys = list(keys)
+        with self._catalogue.reading() as connection:
+            found = [read_linked(connection, encode_key(key)) for key in keys]
+        entries: list[LinkedEntry | None] = []
+        for key, pair in zip(keys, found, strict=True):
+            if pair is not None and not is_intact(pair[0].note, pair[1]):
+                raise CorruptEntryError(key, "its note is not the one that was put")
+            entries.append(None if pair is None else pair[0])
+        return entries
+
+    def lacks(self, contents: Iterable[LinkedContents]) -> set[Digest]:
+        """Which of the contents a put would write: absent, known to be damaged, or cut short.
+
+        Raises:
+            DigestConflictError: Contents of another size are kept under a digest.
+        """
+        wanted = {each.digest: each.size_bytes for each in contents}
+        lacking = set()
+        rows = self._catalogue.lookup_digests(digest.raw for digest in wanted)
+        for (digest, size_bytes), row in zip(wanted.items(), rows, strict=True):
+            if row is None or row.is_damaged or not self._is_all_there(row):
+                lacking.add(digest)
+            elif row.size_bytes != size_bytes:
+                raise DigestConflictError(
+                    f"the digest {digest.hex} was given for {size_bytes} bytes, but the store at "
+                    f"{self._folder} keeps {row.size_bytes} bytes under it; hash them again"
+                )
+        return lacking
+
+    def partial_path(self, digest: Digest) -> str:
+        """A file below `tmp` to gather contents in, from one life of their writer to the next.
+
+        Who writes there locks the file (flock), and gives it to the store as a `GivenFile`. A sweep
+        removes it when nobody has written to it for the grace period.
+        """
+        return self._files.partial_path(digest.raw)
 
     def _blob(self, row: EntryRow) -> Blob:
         digest, extent, file = Digest(row.digest), None, None

@@ -11,12 +11,12 @@ from typing import ClassVar
 from typing_extensions import Buffer, override
 
 from torchstash.cache.buffers import flat_view
-from torchstash.cache.capabilities import Containing, Deletable, SelfTimed
+from torchstash.cache.capabilities import Containing, Deletable, MayTear, SelfTimed
 from torchstash.cache.flat_names import flat_name
 from torchstash.cache.http.client_backend import ClientBackend
 
 
-class HttpBackend(ClientBackend, Containing, Deletable, SelfTimed):
+class HttpBackend(ClientBackend, Containing, Deletable, MayTear, SelfTimed):
     """Each value is the resource `<base_url>/<name>`; the folder must exist.
 
     Names are those of `torchstash.cache.flat_names`. Nothing is connected before the first

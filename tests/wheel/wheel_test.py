@@ -15,7 +15,8 @@ import importlib, sys, torchstash
 for layer in (
     "cache", "cache.envelope", "cache.http", "cache.network", "cache.object_store",
     "cache.opening", "cache.reapi", "cache.redis", "cache.torch_compile", "cache.wrappers",
-    "content_store", "content_store.distributed_checkpoint", "prims", "prims.torch_repro",
+    "content_store", "content_store.distributed_checkpoint", "content_store.exchange",
+    "content_store.movement", "prims", "prims.torch_repro",
 ):
     module = importlib.import_module("torchstash." + layer)
     assert module.__file__.startswith(sys.prefix), module.__file__
