@@ -77,6 +77,7 @@ class Guarded(Wrapper):
     ) -> None:
         super().__init__(inner)
         self._timeouts = timeouts
+        self._limits = limits
         self._breaker = Breaker(limits, clock=clock)
         self._calls = BoundedCalls(max_threads)
         self._clock = clock
@@ -128,10 +129,13 @@ class Guarded(Wrapper):
         budget = self._timeouts.for_bytes(size_bytes)
         started = self._clock()
         try:
-            if started < self._trusted_until:
+            seconds_left = self._breaker.seconds_left
+            # The backend's own deadline comes too late where some time was lost already.
+            is_in_time = seconds_left >= min(budget, self._limits.lost_seconds)
+            if started < self._trusted_until and is_in_time:
                 result = work()
             else:
-                budget = min(budget + self._timeouts.connect_seconds, self._breaker.seconds_left)
+                budget = min(budget + self._timeouts.connect_seconds, seconds_left)
                 result = self._calls.run(work, budget, f"{doing} by {self._engine}")
         except _ANSWERS:
             self._answered(started, budget)
@@ -178,8 +182,8 @@ class Guarded(Wrapper):
         try:
             work()
         except _ANSWERS:
-            self._breaker.succeeded()
+            self._breaker.recovered()
         except Exception:  # noqa: BLE001 - counted by `inner`, and the breaker stays open
             self._breaker.failed(self._clock() - started)
         else:
-            self._breaker.succeeded()
+            self._breaker.recovered()
