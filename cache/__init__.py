@@ -8,8 +8,10 @@ import changed.
 from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.capabilities import (
     Closable,
+    ComputeOnce,
     Containing,
     Deletable,
+    Leasable,
     Listable,
     ManyAtOnce,
     PutIfAbsent,
@@ -94,6 +96,7 @@ __all__ = [
     "CacheError",
     "CacheSample",
     "Closable",
+    "ComputeOnce",
     "Containing",
     "CorruptEntryError",
     "DecodeError",
@@ -106,6 +109,7 @@ __all__ = [
     "FileSink",
     "InvalidKeyError",
     "JsonDataTy",
+    "Leasable",
     "Listable",
     "ManyAtOnce",
     "MemoryBackend",

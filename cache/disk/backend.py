@@ -17,7 +17,14 @@ from typing import ClassVar, Self
 from typing_extensions import override
 
 from torchstash.cache.backend import RemoteCacheBackend
-from torchstash.cache.capabilities import Closable, Containing, Deletable, Listable, ManyAtOnce
+from torchstash.cache.capabilities import (
+    Closable,
+    Containing,
+    Deletable,
+    Leasable,
+    Listable,
+    ManyAtOnce,
+)
 from torchstash.cache.counters import cache_counters
 from torchstash.cache.digest import Digest, digest_bytes
 from torchstash.cache.disk.batch import Batch
@@ -26,13 +33,14 @@ from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue, EntryRow
 from torchstash.cache.disk.committer import Committer
 from torchstash.cache.disk.error_mapping import typed_errors
+from torchstash.cache.disk.lease_file import LeaseFile
 from torchstash.cache.disk.note_check import is_intact
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.put import Put
 from torchstash.cache.disk.recent_reads import RecentReads
 from torchstash.cache.disk.reports import DiskStats, SweepReport
 from torchstash.cache.disk.sweep import sweep
-from torchstash.cache.errors import BackendMissingError, CorruptEntryError
+from torchstash.cache.errors import BackendMissingError, BackendReadOnlyError, CorruptEntryError
 from torchstash.cache.keys import encode_key
 
 # A look-up and the reading of its bytes are two steps, between which an entry can be replaced, and
@@ -40,7 +48,9 @@ from torchstash.cache.keys import encode_key
 _READINGS_OF_DAMAGE = 2
 
 
-class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, ManyAtOnce, Closable):
+class DiskBackend(
+    RemoteCacheBackend[bytes], Containing, Deletable, Leasable, Listable, ManyAtOnce, Closable
+):
     """Values by key in the folder `path`, which is made, private to the user, if need be.
 
     Args:
@@ -272,6 +282,24 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
     @override
     def delete(self, key: str) -> bool:
         return self._committer.delete(encode_key(key))
+
+    @override
+    def acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
+        """As the interface says. A store that was opened read-only gives none.
+
+        Raises:
+            BackendReadOnlyError: It was.
+        """
+        if self._read_only:
+            raise BackendReadOnlyError(
+                f"the store at {self._folder} was opened read-only, and gives no leases; "
+                "open it with DiskBackend(path)"
+            )
+        return LeaseFile(self._folder).acquire(encode_key(key), holder, life_seconds)
+
+    @override
+    def release_lease(self, key: str, holder: bytes) -> None:
+        LeaseFile(self._folder).release(encode_key(key), holder)
 
     @override
     def keys(self, prefix: str = "") -> Iterator[str]:

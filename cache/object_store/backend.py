@@ -17,6 +17,7 @@ from torchstash.cache.capabilities import (
     Closable,
     Containing,
     Deletable,
+    Leasable,
     Listable,
     ManyAtOnce,
     PutIfAbsent,
@@ -43,7 +44,14 @@ _THREADS = 16
 
 
 class ObjectStoreBackend(
-    RemoteCacheBackend[bytes], Closable, Containing, Deletable, Listable, ManyAtOnce, PutIfAbsent
+    RemoteCacheBackend[bytes],
+    Closable,
+    Containing,
+    Deletable,
+    Leasable,
+    Listable,
+    ManyAtOnce,
+    PutIfAbsent,
 ):
     """Values by key in the bucket and below the prefix that `url` names.
 
@@ -119,6 +127,19 @@ class ObjectStoreBackend(
         """As the interface says, where the server honours `If-None-Match`; most do."""
         name = flat_name(key)
         return self._operations.put(name, flat_view(data), _attributes(name, key), only_new=True)
+
+    @override
+    def acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
+        """As the interface says, where the server honours conditions; see `leases.py`."""
+        from torchstash.cache.object_store.leases import Leases  # noqa: PLC0415 - needs obstore
+
+        return Leases(self._operations).acquire(key, holder, life_seconds)
+
+    @override
+    def release_lease(self, key: str, holder: bytes) -> None:
+        from torchstash.cache.object_store.leases import Leases  # noqa: PLC0415 - needs obstore
+
+        Leases(self._operations).release(key, holder)
 
     @override
     def contains(self, key: str) -> bool:

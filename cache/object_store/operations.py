@@ -3,10 +3,12 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, PreconditionError
 
 from torchstash.cache.errors import (
     BackendError,
@@ -16,6 +18,9 @@ from torchstash.cache.errors import (
 from torchstash.cache.network import Timeouts
 from torchstash.cache.object_store.clients import MAX_OBJECT_BYTES, Clients
 from torchstash.cache.object_store.error_mapping import ENGINE_ERRORS, backend_error, is_absence
+
+if TYPE_CHECKING:
+    from obstore import UpdateVersion
 
 
 def open_operations(
@@ -42,6 +47,15 @@ def open_operations(
     return Operations(
         Clients(url, options=options, client_options=client_options, timeouts=timeouts)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What an object was when it was read; `e_tag` and `version` name that for a condition."""
+
+    data: bytes
+    e_tag: str | None
+    version: str | None
 
 
 class Operations:
@@ -103,6 +117,38 @@ class Operations:
                     use_multipart=False,
                 )
             except AlreadyExistsError:
+                return False
+            return True
+
+    def get_version(self, name: str) -> Version | None:
+        """The contents of a small object, and which version of it that is; None: there is none."""
+        with self._typed_errors():
+            try:
+                answer = obstore.get(self._clients.reader(), name)
+            except ENGINE_ERRORS as error:
+                if is_absence(error):
+                    return None
+                raise
+            meta = answer.meta
+            return Version(bytes(answer.bytes()), meta.get("e_tag"), meta.get("version"))
+
+    def replace(self, name: str, data: memoryview, known: Version) -> bool:
+        """Replace an object. False: it is not as it was known to be."""
+        condition: UpdateVersion = {}
+        if known.e_tag is not None:
+            condition["e_tag"] = known.e_tag
+        if known.version is not None:
+            condition["version"] = known.version
+        with self._typed_errors():
+            try:
+                obstore.put(
+                    self._clients.writer(len(data)),
+                    name,
+                    data,
+                    mode=condition,
+                    use_multipart=False,
+                )
+            except (PreconditionError, AlreadyExistsError):
                 return False
             return True
 

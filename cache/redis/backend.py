@@ -17,6 +17,7 @@ from torchstash.cache.capabilities import (
     Closable,
     Containing,
     Deletable,
+    Leasable,
     Listable,
     ManyAtOnce,
     PutIfAbsent,
@@ -35,6 +36,8 @@ _SCAN_COUNT = 1000
 # Of what is sent or asked for together: enough to hide the way there and back.
 _BATCH_KEYS = 512
 _BATCH_BYTES = 4 << 20
+# After the prefix, so that a user who may use that may have leases.
+_LEASE = b"\0lease\0"
 
 
 class RedisBackend(
@@ -42,6 +45,7 @@ class RedisBackend(
     Closable,
     Containing,
     Deletable,
+    Leasable,
     Listable,
     ManyAtOnce,
     PutIfAbsent,
@@ -142,6 +146,20 @@ class RedisBackend(
         return reply is not None
 
     @override
+    def acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
+        name = self._prefix + _LEASE + encode_key(key)
+        life = b"%d" % max(1, round(life_seconds * 1000))
+        return self._servers.run(b"SET", name, holder, b"PX", life, b"NX") is not None
+
+    @override
+    def release_lease(self, key: str, holder: bytes) -> None:
+        # Two steps: a script would do it in one, but not every user may run scripts. A lease that
+        # runs out in between, and is another's by then, is lost to that one.
+        name = self._prefix + _LEASE + encode_key(key)
+        if _value(self._servers.run(b"GET", name)) == holder:
+            self._servers.run(b"UNLINK", name)
+
+    @override
     def contains(self, key: str) -> bool:
         raw_key = self._prefix + encode_key(key)
         return self._servers.run(b"EXISTS", raw_key) == 1
@@ -164,7 +182,9 @@ class RedisBackend(
                 if cursor == b"0":
                     break
         for raw_key in sorted(found):
-            yield raw_key[len(self._prefix) :].decode()
+            raw_name = raw_key[len(self._prefix) :]
+            if not raw_name.startswith(_LEASE):
+                yield raw_name.decode()
 
     def _scan(
         self, master: tuple[str, int], cursor: bytes, pattern: bytes

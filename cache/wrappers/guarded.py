@@ -12,12 +12,12 @@ thread would cost more than a local server. docs/adr/0013 tells when it is not.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from typing_extensions import Buffer, override
 
 from torchstash.cache.backend import RemoteCacheBackend
-from torchstash.cache.capabilities import SelfTimed
+from torchstash.cache.capabilities import Listable, SelfTimed
 from torchstash.cache.errors import (
     BackendFullError,
     BackendReadOnlyError,
@@ -65,6 +65,9 @@ class Guarded(Wrapper):
         BackendSkippedError: The breaker is open.
         BackendBusyError: Too many calls hang.
     """
+
+    # A list of no known length has no deadline.
+    honours: ClassVar[frozenset[type]] = Wrapper.honours - {Listable}
 
     def __init__(
         self,
@@ -122,6 +125,29 @@ class Guarded(Wrapper):
         kept = {key: bytes(data) for key, data in values.items()}
         size_bytes = sum(map(len, kept.values()))
         self._run(partial(super().put_many, kept), size_bytes, "a put of many")
+
+    @override
+    def _contains(self, key: str) -> bool:
+        return self._run(partial(super()._contains, key), 0, "a look-up")
+
+    @override
+    def _delete(self, key: str) -> bool:
+        return self._run(partial(super()._delete, key), 0, "a deletion")
+
+    @override
+    def _put_if_absent(self, key: str, data: Buffer) -> bool:
+        value = bytes(data)
+        work = partial(super()._put_if_absent, key, value)
+        return self._run(work, len(value), "a put if absent")
+
+    @override
+    def _acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
+        work = partial(super()._acquire_lease, key, holder, life_seconds)
+        return self._run(work, 0, "a claim")
+
+    @override
+    def _release_lease(self, key: str, holder: bytes) -> None:
+        self._run(partial(super()._release_lease, key, holder), 0, "the end of a claim")
 
     def _run(self, work: Callable[[], T], size_bytes: int, doing: str) -> T:
         if self._breaker.is_open():
