@@ -4,14 +4,14 @@ from typing import Any, Self
 
 from typing_extensions import override
 
-from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.capabilities import Closable
 from torchstash.cache.errors import BackendClosedError
 from torchstash.cache.http.client import HttpClient
 from torchstash.cache.network import Timeouts, TlsSettings
+from torchstash.cache.network.concurrent_many import ConcurrentMany
 
 
-class ClientBackend(RemoteCacheBackend[bytes], Closable):
+class ClientBackend(ConcurrentMany, Closable):
     """A backend over one `HttpClient`. Nothing is connected before the first operation.
 
     Args:

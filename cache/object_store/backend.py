@@ -5,13 +5,11 @@ when its upload has ended; each operation ends within its `Timeouts`, or within 
 server answers a little at a time; every fault is a `BackendError` whose subclass tells which.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Buffer, override
 
-from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.buffers import flat_view
 from torchstash.cache.capabilities import (
     Closable,
@@ -19,7 +17,6 @@ from torchstash.cache.capabilities import (
     Deletable,
     Leasable,
     Listable,
-    ManyAtOnce,
     PutIfAbsent,
 )
 from torchstash.cache.errors import (
@@ -36,21 +33,19 @@ from torchstash.cache.flat_names import (
 )
 from torchstash.cache.keys import encode_key
 from torchstash.cache.network import Timeouts
+from torchstash.cache.network.concurrent_many import ConcurrentMany
 
 if TYPE_CHECKING:
     from torchstash.cache.object_store.operations import Operations
 
-_THREADS = 16
-
 
 class ObjectStoreBackend(
-    RemoteCacheBackend[bytes],
+    ConcurrentMany,
     Closable,
     Containing,
     Deletable,
     Leasable,
     Listable,
-    ManyAtOnce,
     PutIfAbsent,
 ):
     """Values by key in the bucket and below the prefix that `url` names.
@@ -169,19 +164,6 @@ class ObjectStoreBackend(
             if key is not None and key.startswith(prefix):
                 found.append(key)
         yield from sorted(found, key=encode_key)
-
-    @override
-    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
-        names = list(dict.fromkeys(keys))
-        with ThreadPoolExecutor(_THREADS) as threads:
-            found = zip(names, threads.map(self.get, names), strict=True)
-            return {key: value for key, value in found if value is not None}
-
-    @override
-    def put_many(self, values: Mapping[str, bytes]) -> None:
-        with ThreadPoolExecutor(_THREADS) as threads:
-            for _ in threads.map(self.put, values.keys(), values.values()):
-                pass
 
     @override
     def close(self) -> None:

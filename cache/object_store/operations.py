@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.exceptions import AlreadyExistsError, PreconditionError
 
+from torchstash.cache.buffers import BytesToFill
 from torchstash.cache.errors import (
     BackendError,
     BackendSettingsError,
@@ -79,23 +80,26 @@ class Operations:
                 if is_absence(error):
                     return None
                 raise
-            pieces: list[bytes] = []
+            size_bytes = answer.meta["size"]
+            filled = BytesToFill(size_bytes)
             received_bytes = 0
             for piece in answer.stream(min_chunk_size=1):
-                received_bytes += len(piece)
-                pieces.append(bytes(piece))
+                end = received_bytes + len(piece)
+                if end <= size_bytes:
+                    filled.view[received_bytes:end] = memoryview(piece)
+                received_bytes = end
                 spent = time.monotonic() - started
                 if spent > timeouts.for_bytes(received_bytes):
                     raise BackendTimeoutError(
                         f"the object store at {self._clients.place} gave {received_bytes} bytes "
                         f"of {name!r} in {spent:.2f} s; is it overloaded, or the network slow?"
                     )
-            if received_bytes != answer.meta["size"]:
+            if received_bytes != size_bytes:
                 raise BackendError(
                     f"the object store at {self._clients.place} gave {received_bytes} bytes of "
-                    f"{name!r} instead of {answer.meta['size']}"
+                    f"{name!r} instead of {size_bytes}"
                 )
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            return filled.finish()
 
     def put(
         self, name: str, data: memoryview, attributes: dict[str, str], *, only_new: bool = False

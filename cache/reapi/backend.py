@@ -8,13 +8,15 @@ value whose content the server has evicted is a miss.
 """
 
 from base64 import b64encode
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Buffer, override
 
 from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.buffers import flat_view
-from torchstash.cache.capabilities import Closable, Containing
+from torchstash.cache.capabilities import Closable, Containing, ManyAtOnce
+from torchstash.cache.counters import cache_counters
 from torchstash.cache.errors import BackendClosedError, BackendLibraryError
 from torchstash.cache.network import Timeouts, TlsSettings
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from torchstash.cache.reapi.operations import Operations
 
 
-class ReapiBackend(RemoteCacheBackend[bytes], Closable, Containing):
+class ReapiBackend(RemoteCacheBackend[bytes], Closable, Containing, ManyAtOnce):
     """Each value an action's result. Entries are the server's to delete.
 
     Nothing is connected before the first operation. A process that was forked after that raises
@@ -104,11 +106,33 @@ class ReapiBackend(RemoteCacheBackend[bytes], Closable, Containing):
 
     @override
     def _get(self, key: str) -> bytes | None:
-        return self._operations.get(key)
+        return self._operations.get([key]).get(key)
 
     @override
     def _put(self, key: str, data: Buffer) -> None:
-        self._operations.put(key, flat_view(data))
+        self._operations.put({key: flat_view(data)})
+
+    @override
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Small values at once; those that lie beside their result in batches."""
+        names = list(dict.fromkeys(keys))
+        try:
+            found = self._operations.get(names)
+        except Exception:
+            cache_counters.exception(self._name)
+            raise
+        cache_counters.hit(self._name, len(found))
+        cache_counters.miss(self._name, len(names) - len(found))
+        return found
+
+    @override
+    def put_many(self, values: Mapping[str, bytes]) -> None:
+        try:
+            self._operations.put({key: flat_view(data) for key, data in values.items()})
+        except Exception:
+            cache_counters.exception(self._name)
+            raise
+        cache_counters.put(self._name, len(values))
 
     @override
     def contains(self, key: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from torchstash.cache import RemoteCacheBackend
 from torchstash.cache.opening import SCHEMES
 from torchstash.cache.opening.backend_url import parse_backend_url
+from torchstash.cache.opening.timeout_options import TIMEOUT_OPTIONS
 from torchstash.tests.cache.servers.local_server import LocalServer
 from torchstash.tests.cache.servers.rclone import RcloneServer
 from torchstash.tests.cache.servers.reapi import StrictReapiServer
@@ -33,7 +34,7 @@ class Engine:
 
 def bare(url: str) -> RemoteCacheBackend[bytes]:
     """The engine of a URL, with nothing around it: what another program may write."""
-    parsed = parse_backend_url(url)
+    _, parsed = parse_backend_url(url).take(**TIMEOUT_OPTIONS)
     backend: RemoteCacheBackend[bytes] = import_module(
         SCHEMES[parsed.scheme].module
     ).backend_from_url(parsed)
