@@ -5,10 +5,10 @@ from typing import Any, Self
 from typing_extensions import override
 
 from torchstash.cache.capabilities import Closable
+from torchstash.cache.concurrent_many import ConcurrentMany
 from torchstash.cache.errors import BackendClosedError
 from torchstash.cache.http.client import HttpClient
 from torchstash.cache.network import Timeouts, TlsSettings
-from torchstash.cache.network.concurrent_many import ConcurrentMany
 
 
 class ClientBackend(ConcurrentMany, Closable):

@@ -19,6 +19,7 @@ from torchstash.cache.capabilities import (
     Listable,
     PutIfAbsent,
 )
+from torchstash.cache.concurrent_many import ConcurrentMany
 from torchstash.cache.errors import (
     BackendClosedError,
     BackendLibraryError,
@@ -33,7 +34,6 @@ from torchstash.cache.flat_names import (
 )
 from torchstash.cache.keys import encode_key
 from torchstash.cache.network import Timeouts
-from torchstash.cache.network.concurrent_many import ConcurrentMany
 
 if TYPE_CHECKING:
     from torchstash.cache.object_store.operations import Operations
