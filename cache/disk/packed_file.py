@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from torchstash.cache.disk.verified_extents import Stamp, stamp_of
 from torchstash.cache.fork_safe_lock import fork_safe_lock
 
 FILE_NAME = "packed.bin"
@@ -51,6 +52,10 @@ class PackedFile:
     def size_bytes(self) -> int:
         """How long the file is."""
         return os.fstat(self.open()).st_size
+
+    def stamp(self) -> Stamp:
+        """What changes when anybody writes to the file."""
+        return stamp_of(self.open())
 
     def read(self, offset_bytes: int, size_bytes: int) -> bytes:
         """The bytes there; fewer where the file is damaged."""

@@ -1,8 +1,8 @@
 """What caching costs: `tools/bazelw run //tools/bench:cache`.
 
-The layer's own share of a get, and the disk engine next to other local stores, all in one run. Exit
-status 1: it could not run, and standard error says why; 2: the command line makes no sense; 130:
-interrupted.
+The layer's own share of a get, the disk engine next to other local stores, and clients of Redis,
+all in one run. Exit status 1: it could not run, and standard error says why; 2: the command line
+makes no sense; 130: interrupted.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from torchstash.tools.bench.program import exit_status
 from torchstash.tools.bench.publish import Picture, publish
 
 _DESCRIPTION = (
-    "Measures what a RemoteCache costs beside its backend, and gets and puts of local stores:"
-    " torchstash's, diskcache, SQLite, and PyTorch's files. Takes about ten seconds and 300 MiB of"
-    " disk."
+    "Measures what a RemoteCache costs beside its backend, gets and puts of local stores"
+    " (torchstash's, diskcache, SQLite, PyTorch's files), and clients of a Redis server that it"
+    " starts on loopback. Takes about half a minute and 300 MiB of disk."
 )
 _LEAST_BYTES = 8
 
