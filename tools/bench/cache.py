@@ -10,15 +10,13 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import app
-from rich.console import Console
 
 from torchstash.tools.bench.arguments import bench_parser, parse_sizes
-from torchstash.tools.bench.measure import Effort
-from torchstash.tools.bench.plot import require_matplotlib
-from torchstash.tools.bench.program import exit_status
-from torchstash.tools.bench.publish import Picture, publish
+from torchstash.tools.bench.outcome import Outcome
+from torchstash.tools.bench.publish import Picture, run_and_publish
 
 _DESCRIPTION = (
     "Measures what a RemoteCache costs beside its backend, gets and puts of local stores"
@@ -58,25 +56,12 @@ def main(arguments: argparse.Namespace) -> int:
     # `bazel run` starts programs elsewhere, and says where the user stands.
     inside = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."), arguments.folder).absolute()
 
-    def run() -> None:
-        if arguments.plot is not None:
-            require_matplotlib()
+    def run(**common: Any) -> Outcome:  # noqa: ANN401 - what all benchmarks take
         with tempfile.TemporaryDirectory(dir=inside) as folder:
-            outcome = benchmark.run_benchmark(
-                sizes=arguments.sizes,
-                folder=Path(folder),
-                only=arguments.only or (),
-                effort=Effort(budget_seconds=arguments.budget),
-                console=Console(stderr=True),
-            )
-        publish(
-            outcome,
-            json_path=arguments.json,
-            plot_path=arguments.plot,
-            picture=Picture(benchmark.GET, "Getting one value from disk", stores.OURS),
-        )
+            return benchmark.run_benchmark(sizes=arguments.sizes, folder=Path(folder), **common)
 
-    return exit_status("cache", run)
+    picture = Picture(benchmark.GET, "Getting one value from disk", stores.OURS)
+    return run_and_publish("cache", arguments, run, picture)
 
 
 if __name__ == "__main__":
