@@ -229,8 +229,12 @@ class BackendContract:
         if not isinstance(backend, Listable):
             pytest.skip("this backend does not list")
         names = [f"many/{i:05}" for i in range(1100)]
-        for name in reversed(names):
-            backend.put(name, b"x")
+        values = dict.fromkeys(reversed(names), b"x")
+        if isinstance(backend, ManyAtOnce):
+            backend.put_many(values)
+        else:
+            for name, value in values.items():
+                backend.put(name, value)
         assert list(backend.keys("many/")) == names
 
     def test_put_if_absent(self, backend: RemoteCacheBackend[bytes]) -> None:

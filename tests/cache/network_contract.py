@@ -27,7 +27,7 @@ from torchstash.tests.cache.servers.local_server import LocalServer, free_port
 # For what should succeed: on a machine that is busy with other things too.
 PATIENT = Timeouts(connect_seconds=20, operation_seconds=20)
 # For what should fail.
-HASTY = Timeouts(connect_seconds=0.2, operation_seconds=0.3)
+HASTY = Timeouts(connect_seconds=0.2, operation_seconds=0.15)
 # No operation of a hasty backend takes longer: twice its budget, and room for a busy machine.
 HASTY_LIMIT_SECONDS = 5.0
 
