@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from torchstash.cache.disk.verified_extents import Stamp, stamp_of
 from torchstash.cache.fork_safe_lock import fork_safe_lock
 
 FILE_NAME = "packed.bin"
@@ -62,6 +63,10 @@ class PackedFile:
             return os.fstat(descriptor).st_size
         finally:
             self._end_reading(descriptor)
+
+    def stamp(self) -> Stamp | None:
+        """What changes when anybody writes to the file; None: nothing here tells of others."""
+        return None if self._on_network else stamp_of(self.open())
 
     def read(self, offset_bytes: int, size_bytes: int) -> bytes:
         """The bytes there; fewer where the file is damaged."""

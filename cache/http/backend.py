@@ -37,16 +37,16 @@ class HttpBackend(ClientBackend, Containing, Deletable, MayTear, SelfTimed):
 
     @override
     def _get(self, key: str) -> bytes | None:
-        return self._opened().get(flat_name(key))
+        return self._opened.get(flat_name(key))
 
     @override
     def _put(self, key: str, data: Buffer) -> None:
-        self._opened().put(flat_name(key), flat_view(data))
+        self._opened.put(flat_name(key), flat_view(data))
 
     @override
     def contains(self, key: str) -> bool:
-        return self._opened().exists(flat_name(key))
+        return self._opened.exists(flat_name(key))
 
     @override
     def delete(self, key: str) -> bool:
-        return self._opened().delete(flat_name(key))
+        return self._opened.delete(flat_name(key))

@@ -20,8 +20,9 @@ def open_backend(url: str, *, schemes: Mapping[str, Scheme] = SCHEMES) -> Remote
         memory:?max_bytes=1GiB|file:///mnt/stash   tiers: the nearest first, filled from the others
 
     Sizes and times bring their units; what is special to URLs is percent-encoded. Any URL takes
-    `background`, `compression`, `envelope`, `max_value`, `namespace`, `negative_life`, `read_only`,
-    `signing_keys_file` and `single_flight`; `chain.py` tells what each puts around the engine. A
+    `background`, `compression`, `envelope`, `lease`, `lease_wait`, `max_value`, `namespace`,
+    `negative_life`, `read_only`, `signing_keys_file` and `single_flight`; `chain.py` tells what
+    each puts around the engine. A
     remote engine also takes `timeout`, `connect_timeout`, `min_rate`, `breaker_failures`,
     `breaker_lost` and `breaker_probe`, and never raises: its faults become misses.
 
