@@ -60,6 +60,11 @@ class Delta:
             at += length
         return cls(size_bytes, slice_bytes, frames)
 
+    def differs(self, start: int, stop: int) -> bool:
+        """Whether anything between those bytes may differ."""
+        first, last = start // self._slice_bytes, -(-stop // self._slice_bytes)
+        return any(map(len, self._frames[first:last]))
+
     def apply(self, start: int, target: "Octets | np.ndarray[Any, Any]") -> None:
         """Changes `target`, which lies `start` bytes into a storage, to what the other one has.
 

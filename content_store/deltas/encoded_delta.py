@@ -2,8 +2,8 @@
 
 `WINDOW_BYTES` is what all of it holds on the host: slices in flight, each as itself, as its
 difference and as its frame; what lies on another device, by the slice that is fetched; and frames,
-which beyond `SPOOLED_FROM_BYTES` go to a file without a name in the store's folder, for their
-digest is known only after the last one.
+of which many go to a file without a name in the store's folder, for their digest is known only
+after the last one.
 """
 
 from collections import deque
@@ -11,7 +11,6 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Executor, Future, wait
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 from typing import Final
 
 import numpy as np
@@ -26,6 +25,7 @@ from torchstash.content_store.contents import SLICE_BYTES as FETCHED_BYTES
 from torchstash.content_store.contents import slices_of
 from torchstash.content_store.deltas.base_contents import BaseContents
 from torchstash.content_store.deltas.delta import Octets
+from torchstash.content_store.deltas.frame_spool import IN_MEMORY_BYTES, FrameSpool
 from torchstash.content_store.errors import StoreUnavailableError
 from torchstash.content_store.memory import readable
 from torchstash.proto.content_store.v1.storage_delta_pb2 import (
@@ -36,15 +36,11 @@ from torchstash.proto.content_store.v1.storage_delta_pb2 import (
 # Of 256 KiB, 1 MiB and 4 MiB as small as the best and as fast as the fastest (measured): it fits
 # the caches of a core, and what a frame costs by itself is lost in it.
 SLICE_BYTES: Final = 1 << 20
-SPOOLED_FROM_BYTES: Final = 64 << 20
 _IN_FLIGHT: Final = 16
-WINDOW_BYTES: Final = 3 * _IN_FLIGHT * SLICE_BYTES + FETCHED_BYTES + SPOOLED_FROM_BYTES
+WINDOW_BYTES: Final = 3 * _IN_FLIGHT * SLICE_BYTES + FETCHED_BYTES + IN_MEMORY_BYTES
 
 # Levels below gain a tenth of speed for a tenth more bytes; those above lose both (measured).
 _LEVEL: Final = 1
-_CHUNK_BYTES: Final = 1 << 20
-
-_Spool = SpooledTemporaryFile[bytes]
 
 
 class SpentDeltaError(CacheError):
@@ -60,13 +56,12 @@ class EncodedDelta:
         is_empty: There is no difference.
     """
 
-    def __init__(self, head: StorageDelta, frames: _Spool) -> None:
+    def __init__(self, head: StorageDelta, frames: FrameSpool) -> None:
         encoded = head.SerializeToString(deterministic=True)
         self._head = _varint(len(encoded)) + encoded
-        self._frames: _Spool | None = frames
-        frames_bytes = sum(head.frame_sizes_bytes)
-        self.is_empty = frames_bytes == 0
-        self.size_bytes = len(self._head) + frames_bytes
+        self._frames: FrameSpool | None = frames
+        self.is_empty = frames.size_bytes == 0
+        self.size_bytes = len(self._head) + frames.size_bytes
         digest = hasher(self.size_bytes)
         for part in self._parts():
             digest.update(part)
@@ -86,9 +81,7 @@ class EncodedDelta:
         if self._frames is None:
             raise SpentDeltaError("a delta that was in the store was removed meanwhile")
         yield self._head
-        self._frames.seek(0)
-        while part := self._frames.read(_CHUNK_BYTES):
-            yield part
+        yield from self._frames.parts()
 
 
 def encode(
@@ -112,16 +105,15 @@ def encode(
     )
     with ExitStack() as stack:
         try:
-            spool = stack.enter_context(SpooledTemporaryFile(SPOOLED_FROM_BYTES, dir=str(folder)))
-            frames_bytes = 0
+            spool = FrameSpool(folder)
+            stack.callback(spool.close)
             frames = _frames(storage, base, executor)
             stack.callback(frames.close)
             for frame in frames:
                 head.frame_sizes_bytes.append(len(frame))
-                frames_bytes += len(frame)
-                if 2 * frames_bytes > size_bytes:
+                spool.add(frame)
+                if 2 * spool.size_bytes > size_bytes:
                     return None
-                spool.write(frame)
             delta = EncodedDelta(head, spool)
         except OSError as error:
             raise StoreUnavailableError(f"a delta cannot be kept in {folder}: {error}") from error

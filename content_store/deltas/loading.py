@@ -1,8 +1,9 @@
 """Makes storages from chains of deltas.
 
-What a chain begins with is mapped or copied into memory that is the storage's own, and changed
-there, slice by slice, over a few threads; a mapping is copy-on-write, so pages in which nothing
-differs stay the file's. Then the digest of the whole is compared. Only where it is wrong is each
+What a chain begins with is copied, slice by slice, over a few threads, into memory of the storage's
+own, and changed there. Where little differs a mapping is changed in place instead: it is
+copy-on-write, so the other pages stay the file's; were most of them changed, each would cost two
+faults. Then the digest of the whole is compared. Only where it is wrong is each
 part hashed by itself: to tell which is damaged, and to let the next save of it write it again.
 """
 
@@ -20,9 +21,9 @@ from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob
 from torchstash.content_store.deltas.delta import BrokenDeltaError, Delta
 from torchstash.content_store.deltas.stored_storage import StoredStorage
-from torchstash.content_store.devices import moved
+from torchstash.content_store.devices import CPU, moved
 from torchstash.content_store.errors import CorruptStorageError
-from torchstash.content_store.memory import readable, writable
+from torchstash.content_store.memory import empty_storage, readable, writable
 from torchstash.content_store.storage_source import StorageSource
 
 _SLICE_BYTES: Final = 1 << 20
@@ -103,15 +104,16 @@ class _Making:
         source: StorageSource,
         wanted: Wanted,
         parts: Sequence[Blob],
-        result: torch.UntypedStorage,
+        root: torch.UntypedStorage,
         encoded: Sequence[torch.UntypedStorage],
+        *,
+        mapped: bool,
     ) -> None:
         self.wanted = wanted
-        self.result = result
         self.is_large = wanted.storage.size_bytes >= THREADS_FROM_BYTES
         self._source = source
         self._parts = parts
-        self._octets = np.frombuffer(writable(result), np.uint8)
+        self._root = root
         self._encoded = encoded
         self._deltas: list[Delta] = []
         self._problem: BrokenDeltaError | None = None
@@ -120,6 +122,18 @@ class _Making:
                 self._deltas.append(Delta.parse(readable(contents), wanted.storage.size_bytes))
         except BrokenDeltaError as error:
             self._problem = error
+        self._is_copied = mapped and self._is_mostly_changed()
+        self.result = empty_storage(root.nbytes(), CPU) if self._is_copied else root
+        self._before = np.frombuffer(readable(root), np.uint8)
+        self._octets = np.frombuffer(writable(self.result), np.uint8)
+
+    def _is_mostly_changed(self) -> bool:
+        starts = range(0, self.wanted.storage.size_bytes, _SLICE_BYTES)
+        changed = sum(
+            any(delta.differs(start, start + _SLICE_BYTES) for delta in self._deltas)
+            for start in starts
+        )
+        return changed > len(starts) // 4
 
     @classmethod
     def begin(
@@ -148,7 +162,8 @@ class _Making:
             if storage is None:
                 return None
             loaded.append(storage)
-        return cls(source, wanted, parts, loaded[0], loaded[1:])
+        is_mapped = mapped and parts[0].file is not None
+        return cls(source, wanted, parts, loaded[0], loaded[1:], mapped=is_mapped)
 
     def starts(self) -> Iterator[int]:
         """Where each slice begins; none where a delta cannot be read."""
@@ -158,6 +173,8 @@ class _Making:
     def apply(self, start: int) -> None:
         """Makes one slice."""
         target = self._octets[start : start + _SLICE_BYTES]
+        if self._is_copied:
+            np.copyto(target, self._before[start : start + _SLICE_BYTES])
         try:
             for delta in self._deltas:
                 delta.apply(start, target)
