@@ -8,7 +8,7 @@ import torch
 
 from torchstash.cache.disk import DiskBackend
 from torchstash.content_store import ContentStoreReader, ContentStoreWriter
-from torchstash.tests.content_store.crash_test import READY, one_round
+from torchstash.tests.content_store.killed_writers import READY, one_round
 
 ROUNDS = 40
 SEED = 20240607
@@ -53,11 +53,11 @@ def test_killed_writers(tmp_path: Path) -> None:
         reported.update(finished)
         newest = max([version, *(v for _, v in finished)]) + 1
         with ContentStoreReader(location) as reader:
-            for name, oldest in reported.items():
-                loaded = reader.load_state_dict(str(name))
+            for slot, oldest in reported.items():
+                loaded = reader.load_state_dict(str(slot))
                 assert any(
                     all(map(torch.equal, loaded, contents(v))) for v in range(oldest, newest + 1)
-                ), f"round {round_number}: {name} is of no version from {oldest} to {newest}"
+                ), f"round {round_number}: {slot} is of no version from {oldest} to {newest}"
         version = newest
     assert min(reported.values()) > 0
     with DiskBackend(location) as backend, ContentStoreWriter(location) as writer:
