@@ -29,6 +29,7 @@ from torchstash.content_store.errors import (
 from torchstash.content_store.hashing import hash_storage, hash_storages
 from torchstash.content_store.read_mode import ReadMode
 from torchstash.content_store.reader import ContentStoreReader
+from torchstash.content_store.snapshot_summary import SnapshotSummary
 from torchstash.content_store.writer import ContentStoreWriter
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "MissingTensorError",
     "NotInStoreError",
     "ReadMode",
+    "SnapshotSummary",
     "StoreUnavailableError",
     "StreamCaptureError",
     "UnsupportedDtypeError",

@@ -16,6 +16,7 @@ from torchstash.content_store.read_mode import ReadMode
 from torchstash.content_store.rebuild import rebuild, rebuild_plain
 from torchstash.content_store.snapshot_decoder import SnapshotDecoder
 from torchstash.content_store.snapshot_storages import load_storages
+from torchstash.content_store.snapshot_summary import SnapshotSummary, summarize_snapshot
 from torchstash.content_store.storage_source import LOOKUP_ATTEMPTS, StorageSource
 
 
@@ -41,10 +42,7 @@ def load_snapshot(
         with store_errors(source.location):
             data = source.backend().get(key)
         if data is None:
-            raise MissingSnapshotError(
-                f"no snapshot {name!r} in the content store at {source.location}; check the name "
-                "against ContentStoreReader.snapshots"
-            )
+            raise _missing(source, name)
         snapshot = parse_snapshot(data, name)
         storages = load_storages(source, snapshot, target, mapped=mapped)
         if storages is not None:
@@ -59,6 +57,28 @@ def load_snapshot(
             if source.backend().get(key) == data:
                 raise damaged_snapshot(name, "a storage of it is gone")
     raise source.overtaken(f"the snapshot {name!r}")
+
+
+def describe_snapshot(source: StorageSource, name: str) -> SnapshotSummary:
+    """What was saved under `name`, in numbers.
+
+    Raises:
+        MissingSnapshotError: Nothing was.
+        CorruptMetadataError: The manifest is damaged.
+        UnsupportedDtypeError: The installed PyTorch lacks a dtype.
+    """
+    with store_errors(source.location):
+        data = source.backend().get(snapshot_key(name))
+    if data is None:
+        raise _missing(source, name)
+    return summarize_snapshot(parse_snapshot(data, name))
+
+
+def _missing(source: StorageSource, name: str) -> MissingSnapshotError:
+    return MissingSnapshotError(
+        f"no snapshot {name!r} in the content store at {source.location}; check the name "
+        "against ContentStoreReader.snapshots"
+    )
 
 
 def _rebuilt(description: Description, storage: torch.UntypedStorage) -> torch.Tensor:
