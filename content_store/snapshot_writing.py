@@ -6,8 +6,6 @@ which stay for as long as any manifest or name leads to them.
 
 from typing import Final
 
-import torch
-
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Batch, DiskBackend, Put
 from torchstash.cache.errors import MissingLinkError
@@ -26,6 +24,7 @@ from torchstash.proto.content_store.v1.snapshot_manifest_pb2 import SnapshotMani
 
 # A base can be deleted while a snapshot is saved against it, together with what only it led to.
 _ATTEMPTS: Final = 3
+_LONGEST_WORD_BYTES: Final = 8
 
 
 def save_snapshot(
@@ -82,7 +81,7 @@ def _save(
 ) -> None:
     """One attempt, of which nothing stays where it raises."""
     with backend.batch() as batch:
-        kept = _kept(backend, batch, manifest, encoder.storages, against)
+        kept = _kept(backend, batch, manifest, encoder, against)
         del manifest.storages[:]
         for storage in kept:
             storage.record(manifest.storages.add())
@@ -98,11 +97,15 @@ def _kept(
     backend: DiskBackend,
     batch: Batch,
     manifest: SnapshotManifest,
-    storages: list[torch.UntypedStorage],
+    encoder: SnapshotEncoder,
     against: BaseSnapshot | None,
 ) -> list[StoredStorage]:
+    storages = encoder.storages
     if against is not None:
-        return DeltaKeeper(backend, batch, against).keep(storages, manifest)
+        words_bytes = [1] * len(storages)
+        for tensor, index in encoder.tensors:
+            words_bytes[index] = max(words_bytes[index], min(tensor.itemsize, _LONGEST_WORD_BYTES))
+        return DeltaKeeper(backend, batch, against).keep(storages, words_bytes, manifest)
     digests: list[Digest] = keep_storages(batch, storages)
     return [
         StoredStorage(digest, storage.nbytes())

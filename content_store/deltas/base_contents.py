@@ -14,7 +14,8 @@ from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob
 from torchstash.content_store.blobs import BlobLoader
 from torchstash.content_store.deltas.chain import DeltaStep
-from torchstash.content_store.deltas.delta import BrokenDeltaError, Delta, Octets
+from torchstash.content_store.deltas.delta import BrokenDeltaError, Delta
+from torchstash.content_store.deltas.sparse_frame import Octets
 from torchstash.content_store.deltas.stored_storage import StoredStorage
 from torchstash.content_store.errors import CorruptStorageError
 from torchstash.content_store.memory import readable

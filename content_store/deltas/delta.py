@@ -1,18 +1,18 @@
 """A delta that is read: its head checked, its frames applied. Nothing of it is believed."""
 
-from typing import Any, Final, Self
+from typing import Final, Self
 
-import numpy as np
-import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
-from torchstash.cache.envelope.zstandard import decompress
+from torchstash.content_store.deltas.sparse_frame import (
+    WORD_SIZES_BYTES,
+    Octets,
+    decode_frame,
+)
 from torchstash.proto.content_store.v1.storage_delta_pb2 import (
-    STORAGE_DELTA_ENCODING_XOR_ZSTD,
+    STORAGE_DELTA_ENCODING_SPARSE_XOR,
     StorageDelta,
 )
-
-Octets = npt.NDArray[np.uint8]
 
 _MIN_SLICE_BYTES: Final = 4 << 10
 _MAX_SLICE_BYTES: Final = 16 << 20
@@ -27,9 +27,10 @@ class BrokenDeltaError(Exception):
 class Delta:
     """How a storage differs from another one; see `parse`. Thread-safe."""
 
-    def __init__(self, size_bytes: int, slice_bytes: int, frames: list[memoryview]) -> None:
-        self._size_bytes = size_bytes
-        self._slice_bytes = slice_bytes
+    def __init__(self, head: StorageDelta, frames: list[memoryview]) -> None:
+        self._size_bytes = head.size_bytes
+        self._slice_bytes = head.slice_bytes
+        self._word_bytes = head.word_bytes
         self._frames = frames
 
     @classmethod
@@ -42,13 +43,15 @@ class Delta:
             BrokenDeltaError: They are none.
         """
         head, at = _head(contents)
-        if head.encoding != STORAGE_DELTA_ENCODING_XOR_ZSTD:
+        if head.encoding != STORAGE_DELTA_ENCODING_SPARSE_XOR:
             raise BrokenDeltaError(f"this version knows no encoding {head.encoding} of deltas")
         if head.size_bytes != size_bytes:
             raise BrokenDeltaError(f"it is for {head.size_bytes} bytes, not {size_bytes}")
         slice_bytes = head.slice_bytes
         if not _MIN_SLICE_BYTES <= slice_bytes <= _MAX_SLICE_BYTES or slice_bytes.bit_count() != 1:
             raise BrokenDeltaError(f"its slices have {slice_bytes} bytes")
+        if head.word_bytes not in WORD_SIZES_BYTES or size_bytes % head.word_bytes:
+            raise BrokenDeltaError(f"its words have {head.word_bytes} bytes")
         sizes_bytes = list(head.frame_sizes_bytes)
         if len(sizes_bytes) != -(-size_bytes // slice_bytes):
             raise BrokenDeltaError(f"it has {len(sizes_bytes)} frames for {size_bytes} bytes")
@@ -58,15 +61,19 @@ class Delta:
         for length in sizes_bytes:
             frames.append(contents[at : at + length])
             at += length
-        return cls(size_bytes, slice_bytes, frames)
+        return cls(head, frames)
 
     def differs(self, start: int, stop: int) -> bool:
         """Whether anything between those bytes may differ."""
         first, last = start // self._slice_bytes, -(-stop // self._slice_bytes)
         return any(map(len, self._frames[first:last]))
 
-    def apply(self, start: int, target: "Octets | np.ndarray[Any, Any]") -> None:
+    def apply(self, start: int, target: Octets) -> None:
         """Changes `target`, which lies `start` bytes into a storage, to what the other one has.
+
+        Args:
+            start: A multiple of 8.
+            target: A multiple of 8 bytes, unless it ends where the storage does.
 
         Raises:
             BrokenDeltaError: A frame is damaged.
@@ -77,13 +84,11 @@ class Delta:
                 continue
             begin = i * self._slice_bytes
             end = min(begin + self._slice_bytes, self._size_bytes)
-            difference = decompress(self._frames[i], end - begin)
+            difference = decode_frame(self._frames[i], end - begin, self._word_bytes)
             if difference is None:
                 raise BrokenDeltaError(f"its frame {i} is none of {end - begin} bytes")
             first, last = max(begin, start), min(end, stop)
-            part = target[first - start : last - start]
-            octets = np.frombuffer(difference, np.uint8)[first - begin : last - begin]
-            np.bitwise_xor(part, octets, out=part)
+            difference.apply(first - begin, target[first - start : last - start])
 
 
 def _head(contents: memoryview) -> tuple[StorageDelta, int]:

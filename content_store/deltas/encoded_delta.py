@@ -19,17 +19,16 @@ import torch
 from torchstash.cache.blake3_hasher import hasher
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Put, Slices
-from torchstash.cache.envelope.zstandard import compress
 from torchstash.cache.errors import CacheError
 from torchstash.content_store.contents import SLICE_BYTES as FETCHED_BYTES
 from torchstash.content_store.contents import slices_of
 from torchstash.content_store.deltas.base_contents import BaseContents
-from torchstash.content_store.deltas.delta import Octets
 from torchstash.content_store.deltas.frame_spool import IN_MEMORY_BYTES, FrameSpool
+from torchstash.content_store.deltas.sparse_frame import Octets, encode_frame
 from torchstash.content_store.errors import StoreUnavailableError
 from torchstash.content_store.memory import readable
 from torchstash.proto.content_store.v1.storage_delta_pb2 import (
-    STORAGE_DELTA_ENCODING_XOR_ZSTD,
+    STORAGE_DELTA_ENCODING_SPARSE_XOR,
     StorageDelta,
 )
 
@@ -38,9 +37,6 @@ from torchstash.proto.content_store.v1.storage_delta_pb2 import (
 SLICE_BYTES: Final = 1 << 20
 _IN_FLIGHT: Final = 16
 WINDOW_BYTES: Final = 3 * _IN_FLIGHT * SLICE_BYTES + FETCHED_BYTES + IN_MEMORY_BYTES
-
-# Levels below gain a tenth of speed for a tenth more bytes; those above lose both (measured).
-_LEVEL: Final = 1
 
 
 class SpentDeltaError(CacheError):
@@ -85,13 +81,19 @@ class EncodedDelta:
 
 
 def encode(
-    storage: torch.UntypedStorage, base: BaseContents, folder: Path, executor: Executor | None
+    storage: torch.UntypedStorage,
+    base: BaseContents,
+    word_bytes: int,
+    *,
+    folder: Path,
+    executor: Executor | None,
 ) -> EncodedDelta | None:
     """The delta that leads from `base` to `storage`; None: it would be more than half of it.
 
     Args:
         storage: On any device; read in slices.
         base: What it is compared with, of as many bytes.
+        word_bytes: Of the elements that change as wholes; see `StorageDelta`.
         folder: Where frames are spooled to.
         executor: Whose threads encode the slices; None: this one does.
 
@@ -101,13 +103,16 @@ def encode(
     """
     size_bytes = storage.nbytes()
     head = StorageDelta(
-        encoding=STORAGE_DELTA_ENCODING_XOR_ZSTD, size_bytes=size_bytes, slice_bytes=SLICE_BYTES
+        encoding=STORAGE_DELTA_ENCODING_SPARSE_XOR,
+        size_bytes=size_bytes,
+        slice_bytes=SLICE_BYTES,
+        word_bytes=word_bytes,
     )
     with ExitStack() as stack:
         try:
             spool = FrameSpool(folder)
             stack.callback(spool.close)
-            frames = _frames(storage, base, executor)
+            frames = _frames(storage, base, word_bytes, executor)
             stack.callback(frames.close)
             for frame in frames:
                 head.frame_sizes_bytes.append(len(frame))
@@ -124,7 +129,7 @@ def encode(
 
 
 def _frames(
-    storage: torch.UntypedStorage, base: BaseContents, executor: Executor | None
+    storage: torch.UntypedStorage, base: BaseContents, word_bytes: int, executor: Executor | None
 ) -> Generator[bytes]:
     """The frame of each slice, in order."""
     start = 0
@@ -135,21 +140,21 @@ def _frames(
         ]
         if executor is None:
             for at, each in slices:
-                yield frame_of(base, at, each)
+                yield frame_of(base, word_bytes, at, each)
         else:
-            yield from _encoded_ahead(base, slices, executor)
+            yield from _encoded_ahead(base, word_bytes, slices, executor)
         start += len(octets)
 
 
 def _encoded_ahead(
-    base: BaseContents, slices: list[tuple[int, Octets]], executor: Executor
+    base: BaseContents, word_bytes: int, slices: list[tuple[int, Octets]], executor: Executor
 ) -> Generator[bytes]:
     running: deque[Future[bytes]] = deque()
     try:
         for at, each in slices:
             if len(running) == _IN_FLIGHT:
                 yield running.popleft().result()
-            running.append(executor.submit(frame_of, base, at, each))
+            running.append(executor.submit(frame_of, base, word_bytes, at, each))
         while running:
             yield running.popleft().result()
     finally:
@@ -159,10 +164,9 @@ def _encoded_ahead(
         wait(running)
 
 
-def frame_of(base: BaseContents, start: int, octets: Octets) -> bytes:
+def frame_of(base: BaseContents, word_bytes: int, start: int, octets: Octets) -> bytes:
     """The frame for a slice that lies `start` bytes into its storage; empty: no difference."""
-    difference = base.difference(start, octets)
-    return compress(difference.data, _LEVEL) if difference.max() else b""
+    return encode_frame(base.difference(start, octets), word_bytes)
 
 
 def windows_of(storage: torch.UntypedStorage) -> Iterator[memoryview]:

@@ -51,6 +51,7 @@ class _Task(NamedTuple):
     storage: torch.UntypedStorage
     digest: Digest
     match: StoredStorage
+    word_bytes: int
 
 
 class DeltaKeeper:
@@ -68,7 +69,10 @@ class DeltaKeeper:
         self._base = base
 
     def keep(
-        self, storages: Sequence[torch.UntypedStorage], manifest: SnapshotManifest
+        self,
+        storages: Sequence[torch.UntypedStorage],
+        words_bytes: Sequence[int],
+        manifest: SnapshotManifest,
     ) -> list[StoredStorage]:
         """Adds the contents of each to the batch; how they are kept, in order.
 
@@ -76,6 +80,7 @@ class DeltaKeeper:
 
         Args:
             storages: On any device.
+            words_bytes: Of the elements of each, 1, 2, 4 or 8: what changes, changes as a whole.
             manifest: Of the snapshot that they are of, with its tree and its tensors.
 
         Raises:
@@ -84,9 +89,13 @@ class DeltaKeeper:
             CacheError: One of them could not be written.
         """
         sizes_bytes = [storage.nbytes() for storage in storages]
+        words_bytes = [
+            word if size % word == 0 else 1
+            for word, size in zip(words_bytes, sizes_bytes, strict=True)
+        ]
         with ThreadPoolExecutor(_THREADS, "torchstash-delta") as executor:
             try:
-                matches = self._promising(storages, manifest, sizes_bytes, executor)
+                matches = self._promising(storages, words_bytes, manifest, executor)
                 others = [i for i in range(len(storages)) if i not in matches]
                 digests = dict(
                     zip(
@@ -99,7 +108,7 @@ class DeltaKeeper:
                 found = digest_storages(storages[i] for i in matches)
                 digests.update(zip(matches, found, strict=True))
                 tasks = {
-                    digests[i]: _Task(storages[i], digests[i], match)
+                    digests[i]: _Task(storages[i], digests[i], match, words_bytes[i])
                     for i, match in matches.items()
                     if digests[i] not in kept
                 }
@@ -112,11 +121,12 @@ class DeltaKeeper:
     def _promising(
         self,
         storages: Sequence[torch.UntypedStorage],
+        words_bytes: Sequence[int],
         manifest: SnapshotManifest,
-        sizes_bytes: Sequence[int],
         executor: Executor,
     ) -> dict[int, StoredStorage]:
         """What of the base those storages are compared with that probably have small deltas."""
+        sizes_bytes = [storage.nbytes() for storage in storages]
         matches = {
             i: match
             for i, match in enumerate(self._base.counterparts(manifest, sizes_bytes))
@@ -127,7 +137,7 @@ class DeltaKeeper:
         def promises(i: int) -> bool:
             try:
                 base = BaseContents.open(matches[i], blobs)
-                return base is not None and is_promising(storages[i], base)
+                return base is not None and is_promising(storages[i], base, words_bytes[i])
             except (DamagedBaseError, BrokenDeltaError):
                 # Whether these contents are the base's, which a save repairs, is seen later.
                 return True
@@ -186,7 +196,13 @@ class DeltaKeeper:
                 return None
             if len(base.steps) >= MAX_STEPS_WRITTEN and task.match.digest != task.digest:
                 base = base.without_deltas()
-            delta = encode(task.storage, base, self._backend.path / "tmp", executor)
+            delta = encode(
+                task.storage,
+                base,
+                task.word_bytes,
+                folder=self._backend.path / "tmp",
+                executor=executor,
+            )
             if delta is None:
                 return None
             if delta.is_empty:

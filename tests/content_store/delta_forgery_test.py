@@ -14,7 +14,7 @@ from torchstash.cache.envelope.zstandard import compress
 from torchstash.content_store import ContentStoreError, CorruptMetadataError, CorruptStorageError
 from torchstash.proto.content_store.v1.snapshot_manifest_pb2 import SnapshotDelta, SnapshotManifest
 from torchstash.proto.content_store.v1.storage_delta_pb2 import (
-    STORAGE_DELTA_ENCODING_XOR_ZSTD,
+    STORAGE_DELTA_ENCODING_SPARSE_XOR,
     StorageDelta,
 )
 from torchstash.tests.content_store.delta_cases import noise, save_chain, scattered
@@ -72,7 +72,10 @@ def test_a_delta_that_says_too_much(store: Store) -> None:
     store.writer.save_state_dict("a", [before])
     store.writer.save_state_dict("b", [after], base="a")
     good = StorageDelta(
-        encoding=STORAGE_DELTA_ENCODING_XOR_ZSTD, size_bytes=300_000, slice_bytes=1 << 20
+        encoding=STORAGE_DELTA_ENCODING_SPARSE_XOR,
+        size_bytes=300_000,
+        slice_bytes=1 << 20,
+        word_bytes=4,
     )
     bomb = compress(bytes(64 << 20), 1)
     forged = []
@@ -83,6 +86,9 @@ def test_a_delta_that_says_too_much(store: Store) -> None:
         ("slice_bytes", 1),
         ("slice_bytes", 0),
         ("slice_bytes", 5000),
+        ("word_bytes", 0),
+        ("word_bytes", 3),
+        ("word_bytes", 16),
         ("encoding", 7),
         ("encoding", 0),
     ):
