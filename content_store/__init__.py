@@ -44,6 +44,7 @@ from torchstash.content_store.maintenance import (
 )
 from torchstash.content_store.read_mode import ReadMode
 from torchstash.content_store.reader import ContentStoreReader
+from torchstash.content_store.snapshot_summary import SnapshotSummary
 from torchstash.content_store.writer import ContentStoreWriter
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "QuotaExceededError",
     "ReadMode",
     "RepairReport",
+    "SnapshotSummary",
     "StoreQuota",
     "StoreUnavailableError",
     "StreamCaptureError",

@@ -25,7 +25,8 @@ from torchstash.content_store.metadata import Description, decode
 from torchstash.content_store.names import SNAPSHOT_PREFIX, TENSOR_PREFIX, tensor_key
 from torchstash.content_store.read_mode import ReadMode
 from torchstash.content_store.rebuild import rebuild, rebuild_plain
-from torchstash.content_store.snapshot_reading import load_snapshot
+from torchstash.content_store.snapshot_reading import describe_snapshot, load_snapshot
+from torchstash.content_store.snapshot_summary import SnapshotSummary
 from torchstash.content_store.storage_source import LOOKUP_ATTEMPTS, StorageSource
 from torchstash.proto.content_store.v1.tensor_metadata_pb2 import TensorMetadata
 
@@ -141,6 +142,16 @@ class ContentStoreReader:
         with store_errors(self._location):
             keys = self._source.backend().keys(SNAPSHOT_PREFIX + prefix)
         return self._names_of(keys, SNAPSHOT_PREFIX)
+
+    def describe_snapshot(self, name: str) -> SnapshotSummary:
+        """How many tensors, storages and bytes a snapshot has, and how it is kept.
+
+        Raises:
+            MissingSnapshotError: Nothing was saved under `name`.
+            CorruptMetadataError: What was recorded of it is damaged.
+            UnsupportedDtypeError: The installed PyTorch lacks a dtype of it.
+        """
+        return describe_snapshot(self._source, name)
 
     def read_tensors(
         self, names: Iterable[str], *, device: torch.device | str | int | None = None

@@ -15,6 +15,7 @@ from torchstash.cache.disk import Blob, DiskBackend
 from torchstash.cache.disk.medium import is_on_network
 from torchstash.cache.errors import CacheError
 from torchstash.content_store.blobs import BlobLoader
+from torchstash.content_store.devices import CPU
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import CorruptStorageError, StoreUnavailableError
 from torchstash.content_store.live_storages import LiveStorages
@@ -44,6 +45,7 @@ class StorageSource:
         self._live = LiveStorages() if cache else None
         self._verify = verify
         self._blobs = BlobLoader(verify=verify)
+        self._unchecked = BlobLoader(verify=False)
         self._mode = ReadMode(mode)
 
     def backend(self) -> DiskBackend:
@@ -93,8 +95,25 @@ class StorageSource:
         self, blob: Blob, device: torch.device, wanted_by: str, *, mapped: bool
     ) -> torch.UntypedStorage | None:
         """`shared`, but a storage that nobody else has."""
+        return self._load(self._blobs, blob, device, wanted_by, mapped=mapped)
+
+    def unchecked(self, blob: Blob, wanted_by: str, *, mapped: bool) -> torch.UntypedStorage | None:
+        """`fresh` on the CPU; a file is not hashed, for the caller hashes what it makes of it."""
+        return self._load(self._unchecked, blob, CPU, wanted_by, mapped=mapped)
+
+    def verify(self, blob: Blob, wanted_by: str) -> bool:
+        """Whether the contents are there still.
+
+        Raises:
+            CorruptStorageError: They are, and are damaged.
+        """
+        return self._load(BlobLoader(verify=True), blob, CPU, wanted_by, mapped=True) is not None
+
+    def _load(
+        self, loader: BlobLoader, blob: Blob, device: torch.device, wanted_by: str, *, mapped: bool
+    ) -> torch.UntypedStorage | None:
         try:
-            return self._blobs.load(blob, wanted_by, device, mapped=mapped)
+            return loader.load(blob, wanted_by, device, mapped=mapped)
         except CorruptStorageError:
             with store_errors(self.location):
                 now = self.backend().locate_contents(blob.digest)

@@ -80,7 +80,7 @@ class ContentStoreWriter:
         with store_errors(self._location):
             write_tensors(self._backend, tensors)
 
-    def save_state_dict(self, name: str, state_dict: object) -> None:
+    def save_state_dict(self, name: str, state_dict: object, *, base: str | None = None) -> None:
         """Keeps a state dict, or any tree of containers, values and tensors, under `name`.
 
         One commit, in place of what was there. Tensors that share a storage, and a tensor that is
@@ -91,16 +91,20 @@ class ContentStoreWriter:
             name: A name of its own: a tensor may have the same.
             state_dict: Of dict, OrderedDict, list, tuple, tensors, None, bool, int, float, str,
                 bytes, torch.Size, torch.dtype and torch.device, at most 30 containers deep.
+            base: The name of a snapshot, perhaps `name` itself, that differs little from this one:
+                of each storage that has changed only the change is kept, where that is at most half
+                of it. Nothing but bytes and time depends on it, and it may be deleted afterwards.
 
         Raises:
-            InvalidNameError: `name` is not 1 byte to 1 KiB of UTF-8.
+            InvalidNameError: `name` or `base` is not 1 byte to 1 KiB of UTF-8.
+            MissingSnapshotError: There is no snapshot `base`; nothing was saved.
             UnsupportedValueError: Something else is in it; says where, and of what type.
             UnsupportedTensorError: A tensor has something that cannot be kept exactly.
             StoreUnavailableError: It could not be written; the store is as it was.
         """
         checkpoint_tree.require_unmarked(state_dict)
         with store_errors(self._location):
-            save_snapshot(self._backend, name, state_dict)
+            save_snapshot(self._backend, name, state_dict, base)
 
     def delete_tensor(self, name: str) -> bool:
         """Forgets a tensor, and its storage unless something else leads there. False: no such name.

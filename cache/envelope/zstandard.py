@@ -34,3 +34,14 @@ def decompress(payload: memoryview, size_bytes: int) -> bytes | None:
     if not decoder.eof or decoder.unused_data or len(value) != size_bytes:
         return None
     return value
+
+
+def decompress_at_most(payload: memoryview, max_bytes: int) -> bytes | None:
+    """`decompress` for a frame that announces any size up to `max_bytes`."""
+    try:
+        size_bytes = zstd.get_frame_info(payload).decompressed_size
+    except zstd.ZstdError:
+        return None
+    if size_bytes is None or size_bytes > max_bytes:
+        return None
+    return decompress(payload, size_bytes)

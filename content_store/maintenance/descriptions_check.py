@@ -10,7 +10,7 @@ from torchstash.content_store.errors import CorruptMetadataError, UnsupportedDty
 from torchstash.content_store.maintenance.problem import Problem, ProblemKind
 from torchstash.content_store.metadata import decode
 from torchstash.content_store.names import SNAPSHOT_PREFIX, TENSOR_PREFIX
-from torchstash.content_store.snapshot_reading import parse_manifest
+from torchstash.content_store.parsed_snapshot import parse_snapshot
 
 _NAMES_PER_PAGE = 512
 
@@ -91,11 +91,11 @@ def _links_problem(
 
 
 def storages_of(manifest: bytes, name: str) -> list[Digest]:
-    """The storages that the manifest of the snapshot `name` needs, each once.
+    """The contents that the manifest of the snapshot `name` needs, each once.
 
     Raises:
         CorruptMetadataError: It is no sound manifest.
         UnsupportedDtypeError: The installed PyTorch lacks a dtype.
     """
-    parsed, _ = parse_manifest(manifest, name)
-    return list(dict.fromkeys(Digest(storage.digest) for storage in parsed.storages))
+    storages = parse_snapshot(manifest, name).storages
+    return list(dict.fromkeys(digest for storage in storages for digest in storage.digests()))

@@ -7,27 +7,23 @@ is there bit for bit, what was not is absent or whole, and the next writer write
 
 import os
 import random
-import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from torchstash.cache.disk import DiskBackend
 from torchstash.content_store import ContentStoreReader, ContentStoreWriter
+from torchstash.tests.content_store.killed_writers import READY, one_round
 
 ROUNDS = 200
 SEED = 20240607
 NAMES = 6
 # In the catalogue; just in a file; large enough that many kills fall into its writing.
 ELEMENTS = (100, 20_000, 300_000)
-READY = b"ready\n"
 # Nobody waits for a dead writer. Generous: a slow machine is not a blocked store.
 WRITE_DEADLINE_SECONDS = 30.0
 MAX_PAUSE_SECONDS = 0.1
-
-Writer = Callable[[Path, int, int], None]
 
 
 def contents(version: int, slot: int) -> torch.Tensor:
@@ -60,36 +56,6 @@ def state_dict(version: int) -> dict[str, torch.Tensor]:
     return {str(slot): contents(version, slot) for slot in range(NAMES)}
 
 
-def one_round(
-    location: Path,
-    first_version: int,
-    pause_seconds: float,
-    write: Writer = write_until_killed,
-    reports: int = 0,
-) -> list[tuple[int, int]]:
-    """Forks a writer, kills it a pause after so many reports; the names and versions of all."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            torch.set_num_threads(1)  # PyTorch's own threads did not cross the fork.
-            write(location, first_version, writing)
-        finally:
-            os._exit(1)
-    os.close(writing)
-    with os.fdopen(reading, "rb", buffering=0) as pipe:
-        assert pipe.read(len(READY)) == READY, "the writer could not open the store"
-        heard = b""
-        while heard.count(b"\n") < reports:
-            heard += pipe.read(1)
-        time.sleep(pause_seconds)
-        os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-        assert os.WIFSIGNALED(status), f"the writer ended by itself: {status}"
-        lines = (heard + pipe.readall()).split(b"\n")[:-1]
-    return [(int(slot), int(version)) for slot, version in (line.split() for line in lines)]
-
-
 def rehearsed_seconds(location: Path) -> float:
     """How long a warm writer takes here to write every name: the kills fall into that span."""
     with ContentStoreWriter(location) as writer:
@@ -111,7 +77,7 @@ def test_killed_writers(tmp_path: Path) -> None:
     ContentStoreWriter(location).close()
     for round_number in range(ROUNDS):
         version += 1
-        finished = one_round(location, version, chance.uniform(0, span_seconds))
+        finished = one_round(location, version, chance.uniform(0, span_seconds), write_until_killed)
         total += len(finished)
         reported.update(finished)
         attempted = max([version, *(v + 1 for _, v in finished)])

@@ -16,9 +16,9 @@ from torchstash.cache.disk import DiskBackend
 from torchstash.content_store import ContentStoreError, ContentStoreWriter, InvalidNameError
 from torchstash.content_store.metadata import Description, decode, parse_metadata
 from torchstash.content_store.names import snapshot_key, tensor_key
+from torchstash.content_store.parsed_snapshot import parse_snapshot
 from torchstash.content_store.rebuild import rebuild, rebuild_plain
 from torchstash.content_store.snapshot_decoder import SnapshotDecoder
-from torchstash.content_store.snapshot_reading import parse_manifest
 from torchstash.proto.content_store.v1.tensor_metadata_pb2 import TensorMetadata
 from torchstash.tests.content_store.store_fixtures import Store, store
 from torchstash.tests.content_store.wire_mutation import mutated
@@ -131,11 +131,11 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def load(data: bytes) -> object:
     """What `load_state_dict` does, without a store."""
-    parsed, descriptions = parse_manifest(data, "x")
-    rebuilt = [touch(description) for description in descriptions]
+    parsed = parse_snapshot(data, "x")
+    rebuilt = [touch(description) for description in parsed.descriptions]
     if None in [None if tensor is None else 0 for tensor in rebuilt]:
         return None
-    return SnapshotDecoder([t for t in rebuilt if t is not None], "x").decode(parsed.root)
+    return SnapshotDecoder([t for t in rebuilt if t is not None], "x").decode(parsed.manifest.root)
 
 
 def test_the_manifest_is_sound(manifest: bytes) -> None:

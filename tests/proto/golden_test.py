@@ -11,7 +11,11 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from torchstash.proto.cache.v1 import cache_sample_pb2
-from torchstash.proto.content_store.v1 import snapshot_manifest_pb2, tensor_metadata_pb2
+from torchstash.proto.content_store.v1 import (
+    snapshot_manifest_pb2,
+    storage_delta_pb2,
+    tensor_metadata_pb2,
+)
 
 _PROTO = Path(__file__).absolute().parent.parent.parent / "proto"
 
@@ -19,6 +23,8 @@ _SCHEMAS = {
     "cache/v1/cache_sample": cache_sample_pb2.CacheSample,
     "cache/v1/cache_sample_attributes": cache_sample_pb2.CacheSample,
     "content_store/v1/snapshot_manifest": snapshot_manifest_pb2.SnapshotManifest,
+    "content_store/v1/snapshot_manifest_delta": snapshot_manifest_pb2.SnapshotManifest,
+    "content_store/v1/storage_delta": storage_delta_pb2.StorageDelta,
     "content_store/v1/tensor_metadata": tensor_metadata_pb2.TensorMetadata,
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torchstash
 
-_BENCHMARKS = ("cache", "checkpoint", "hash")
+_BENCHMARKS = ("cache", "checkpoint", "delta", "hash", "store")
 
 
 def main() -> None:

@@ -33,8 +33,12 @@ _QUOTA = (
     "beyond it, whoever writes; such a write fails, and nothing is evicted."
 )
 _STATS = (
-    "Counts tensors and storages. Logical bytes count each tensor by itself; stored bytes count "
-    "each storage that tensors lie in once."
+    "Counts tensors, storages and snapshots. Logical bytes count each tensor by itself; stored "
+    "bytes count each storage that tensors lie in once, and of a delta its own bytes."
+)
+_SNAPSHOTS_HELP = (
+    "snapshots (state dicts) instead of tensors: what they hold, what they keep, and how many "
+    "deltas lead to them"
 )
 _SAMPLES = "Summarizes a file of samples for each cache: operations, hits, bytes, times, outcomes."
 
@@ -50,10 +54,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     ls = commands.add_parser("ls", help="list tensors by name", description=_LS)
     ls.add_argument("store", metavar="STORE", help=_STORE_HELP)
     ls.add_argument("prefix", metavar="PREFIX", nargs="?", default="", help="start of the names")
+    ls.add_argument("--snapshots", action="store_true", help=_SNAPSHOTS_HELP)
 
     show = commands.add_parser("show", help="describe one tensor", description=_SHOW)
     show.add_argument("store", metavar="STORE", help=_STORE_HELP)
     show.add_argument("name", metavar="NAME", help="name of a tensor")
+    show.add_argument("--snapshot", action="store_true", help="NAME is that of a snapshot")
 
     stats = commands.add_parser("stats", help="count tensors and bytes", description=_STATS)
     stats.add_argument("store", metavar="STORE", help=_STORE_HELP)

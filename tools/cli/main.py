@@ -36,12 +36,22 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _ls(arguments: argparse.Namespace) -> None:
+    if arguments.snapshots:
+        from torchstash.tools.cli.snapshots import list_snapshots  # noqa: PLC0415 - loads PyTorch
+
+        list_snapshots(arguments.store, arguments.prefix, as_json=arguments.as_json)
+        return
     from torchstash.tools.cli.ls import list_tensors  # noqa: PLC0415 - loads PyTorch
 
     list_tensors(arguments.store, arguments.prefix, as_json=arguments.as_json)
 
 
 def _show(arguments: argparse.Namespace) -> None:
+    if arguments.snapshot:
+        from torchstash.tools.cli.snapshots import show_snapshot  # noqa: PLC0415 - loads PyTorch
+
+        show_snapshot(arguments.store, arguments.name, as_json=arguments.as_json)
+        return
     from torchstash.tools.cli.show import show_tensor  # noqa: PLC0415 - loads PyTorch
 
     show_tensor(arguments.store, arguments.name, as_json=arguments.as_json)

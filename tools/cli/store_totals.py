@@ -38,3 +38,31 @@ def total(reader: ContentStoreReader) -> StoreTotals:
         logical_bytes += size_bytes(metadata)
         storages[metadata.storage_digest] = metadata.storage_size_bytes
     return StoreTotals(tensors, len(storages), logical_bytes, sum(storages.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotTotals:
+    """Counts of snapshots; of bytes as `SnapshotSummary` counts them, added up."""
+
+    snapshots: int
+    # Those with storages that are kept as deltas.
+    delta_snapshots: int
+    logical_bytes: int
+    stored_bytes: int
+    depth: int
+
+
+def total_snapshots(reader: ContentStoreReader) -> SnapshotTotals:
+    """Reads the manifest of every snapshot.
+
+    Raises:
+        ContentStoreError: The store cannot be read.
+    """
+    found = [reader.describe_snapshot(name) for name in reader.snapshots()]
+    return SnapshotTotals(
+        snapshots=len(found),
+        delta_snapshots=sum(each.depth > 0 for each in found),
+        logical_bytes=sum(each.logical_bytes for each in found),
+        stored_bytes=sum(each.stored_bytes for each in found),
+        depth=max((each.depth for each in found), default=0),
+    )

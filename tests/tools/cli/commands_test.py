@@ -114,6 +114,13 @@ def test_stats_count_equal_storages_once(store: Path, capsys: pytest.CaptureFixt
         "logical_bytes": 20049,
         "stored_bytes": 20025,
         "ratio": 20049 / 20025,
+        "snapshots": {
+            "snapshots": 0,
+            "delta_snapshots": 0,
+            "logical_bytes": 0,
+            "stored_bytes": 0,
+            "depth": 0,
+        },
     }
     assert run("stats", store) == 0
     assert "20025" in capsys.readouterr().out
@@ -124,7 +131,52 @@ def test_stats_of_an_empty_store_have_no_ratio(
 ) -> None:
     ContentStoreWriter(tmp_path).close()
     assert run("stats", tmp_path) == 0
-    assert capsys.readouterr().out.splitlines()[-1].split() == ["ratio", "-"]
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["ratio", "-"] in lines
+    assert lines[-1] == ["deltas", "(depth", "0)", "0"]
+
+
+@pytest.fixture
+def snapshots(tmp_path: Path) -> Path:
+    folder = tmp_path / "snapshots"
+    weights = [torch.arange(10_000.0), torch.ones(7)]
+    with ContentStoreWriter(folder) as writer:
+        writer.save_state_dict("step-1", weights)
+        for step in (2, 3):
+            weights[0] = weights[0].clone()
+            weights[0][step] = -1
+            writer.save_state_dict(f"step-{step}", weights, base=f"step-{step - 1}")
+    return folder
+
+
+def test_ls_tells_what_snapshots_hold_and_keep(
+    snapshots: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("ls", snapshots, "--snapshots") == 0
+    header, *lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert header == ["TENSORS", "LOGICAL", "STORED", "DEPTH", "NAME"]
+    assert [(line[0], line[1], line[3], line[4]) for line in lines] == [
+        ("2", "40028", str(depth), f"step-{depth + 1}") for depth in range(3)
+    ]
+    assert lines[0][2] == "40028"
+    assert all(28 < int(line[2]) < 200 for line in lines[1:])
+    assert run("ls", snapshots, "step-2", "--snapshots", "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["delta_storages"] == record["depth"] == 1
+
+
+def test_show_tells_what_one_snapshot_is(
+    snapshots: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("show", snapshots, "step-3", "--snapshot") == 0
+    fields = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert fields["depth"] == "2"
+    assert fields["storages"] == "2"
+    assert run("show", snapshots, "step-4", "--snapshot") == 1
+    assert "'step-4'" in capsys.readouterr().err
+    assert run("stats", snapshots, "--json") == 0
+    record = json.loads(capsys.readouterr().out)["snapshots"]
+    assert (record["snapshots"], record["delta_snapshots"], record["depth"]) == (3, 2, 2)
 
 
 def test_samples_are_summarized_by_cache(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,116 @@
+"""Loads the storages of a snapshot: what the store has in full as it is, the others from chains."""
+
+from collections.abc import Mapping
+
+import torch
+
+from torchstash.cache.digest import Digest
+from torchstash.cache.disk import Blob
+from torchstash.content_store.deltas import Wanted, load_chains
+from torchstash.content_store.devices import CPU, recorded_device
+from torchstash.content_store.engine_errors import store_errors
+from torchstash.content_store.errors import CorruptStorageError
+from torchstash.content_store.parsed_snapshot import ParsedSnapshot
+from torchstash.content_store.storage_source import StorageSource
+
+
+def load_storages(
+    source: StorageSource,
+    snapshot: ParsedSnapshot,
+    target: torch.device | None,
+    *,
+    mapped: bool,
+) -> list[torch.UntypedStorage] | None:
+    """A fresh storage for each, on `target` or where it was; None where one is gone.
+
+    Raises:
+        CorruptStoreError: One of them is damaged.
+        DeviceUnavailableError: Its device is not on this machine.
+    """
+    kept = snapshot.storages
+    wanted = dict.fromkeys(storage.digest for storage in kept)
+    wanted.update(dict.fromkeys(digest for storage in kept for digest in storage.digests()))
+    with store_errors(source.location):
+        blobs = dict(zip(wanted, source.backend().locate_all_contents(wanted), strict=True))
+    load = _Load(source, snapshot, blobs, _devices(snapshot, target), mapped=mapped)
+    chained = {i for i, storage in enumerate(kept) if storage.chain is not None}
+    # What the store has in full is used, even where the manifest knows a chain.
+    needed = {i for i in chained if blobs[kept[i].digest] is None}
+    try:
+        return load.storages(needed)
+    except CorruptStorageError:
+        if needed == chained:
+            raise
+        return load.storages(chained)
+
+
+def _devices(snapshot: ParsedSnapshot, target: torch.device | None) -> list[torch.device]:
+    devices = [target or CPU] * len(snapshot.storages)
+    if target is None:
+        tensors = zip(snapshot.manifest.tensors, snapshot.descriptions, strict=True)
+        for tensor, description in tensors:
+            if description.plain is None or not description.plain.on_cpu:
+                devices[tensor.storage_index] = recorded_device(description.metadata, snapshot.name)
+    return devices
+
+
+class _Load:
+    """All that the storages of one snapshot are loaded from."""
+
+    def __init__(
+        self,
+        source: StorageSource,
+        snapshot: ParsedSnapshot,
+        blobs: Mapping[Digest, Blob | None],
+        devices: list[torch.device],
+        *,
+        mapped: bool,
+    ) -> None:
+        self._source = source
+        self._snapshot = snapshot
+        self._blobs = blobs
+        self._devices = devices
+        self._mapped = mapped
+
+    def storages(self, chained: set[int]) -> list[torch.UntypedStorage] | None:
+        """Each storage, those of `chained` from their chains; None where something is gone."""
+        found: dict[int, torch.UntypedStorage] = {}
+        for device in set(self._devices):
+            indices = [
+                i for i, where in enumerate(self._devices) if where == device and i not in chained
+            ]
+            loaded = self._in_full(indices, device)
+            if loaded is None:
+                return None
+            found.update(zip(indices, loaded, strict=True))
+        if chained:
+            wanted = self._wanted(chained)
+            made = load_chains(self._source, wanted, self._blobs, mapped=self._mapped)
+            if made is None:
+                return None
+            found.update(zip(sorted(chained), made, strict=True))
+        return [found[i] for i in range(len(self._devices))]
+
+    def _in_full(
+        self, indices: list[int], device: torch.device
+    ) -> list[torch.UntypedStorage] | None:
+        blobs = []
+        for i in indices:
+            storage = self._snapshot.storages[i]
+            blob = self._blobs[storage.digest]
+            if blob is None:
+                return None
+            if blob.size_bytes != storage.size_bytes:
+                raise self._snapshot.damaged("a storage of it has another size in the store")
+            blobs.append(blob)
+        wanted_by = f"the snapshot {self._snapshot.name!r}"
+        return self._source.all_fresh(blobs, device, wanted_by, mapped=self._mapped)
+
+    def _wanted(self, chained: set[int]) -> list[Wanted]:
+        places = self._snapshot.places()
+        wanted = []
+        for i in sorted(chained):
+            storage, place = self._snapshot.storages[i], places.get(i, "no place")
+            wanted_by = f"the snapshot {self._snapshot.name!r}, at {place},"
+            wanted.append(Wanted(storage, self._devices[i], wanted_by))
+        return wanted
