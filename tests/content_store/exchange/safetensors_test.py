@@ -106,7 +106,8 @@ def test_what_the_format_cannot_say(tmp_path: Path) -> None:
     def export(name: str, **options: Any) -> dict[str, torch.Tensor]:
         path = tmp_path / "x.safetensors"
         export_safetensors(tmp_path / "s", path, snapshot=name, replace=True, **options)
-        return safetensors.torch.load_file(path)
+        found: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
+        return found
 
     assert_equal(export("apart"), {"a": weight[0], "b": weight[1]})
     for name, told in [("shared", "share memory"), ("strides", "strides"), ("conj", "conjugate")]:

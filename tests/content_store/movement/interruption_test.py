@@ -25,7 +25,7 @@ from torchstash.tests.content_store.movement.backends import Asking, FailingAt, 
 from torchstash.tests.content_store.movement.movable_store import assert_moved, fill
 
 SEED = 20261124
-ROUNDS = 12
+ROUNDS = 8
 MAX_PAUSE_SECONDS = 0.15
 
 
