@@ -133,7 +133,7 @@ def replace_delta(store: Store, contents: bytes, versions: list[torch.Tensor]) -
 
 
 @settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

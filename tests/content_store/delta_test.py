@@ -257,7 +257,7 @@ def patterned(tensor: torch.Tensor, pattern: str, seed: int) -> torch.Tensor:
 
 
 @settings(
-    max_examples=60,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
