@@ -3,9 +3,10 @@
 The contents of a store go with the last entry that leads to them. So each rank keeps what it
 wrote under a pending entry, until the coordinator has committed the checkpoint that links it all.
 A rank or a coordinator that dies leaves such entries behind. They are no checkpoint, nothing lists
-them, and the next checkpoint that is finished forgets those that are old enough.
+them, and the next checkpoint that is finished forgets those of processes that are gone, and those
+that are old enough wherever they come from.
 
-    pending/<when, in seconds since 1970>/<32 hex>      a serialized SnapshotManifest
+    pending/<when, in seconds since 1970>/<process>/<32 hex>    a serialized SnapshotManifest
 """
 
 import uuid
@@ -13,13 +14,14 @@ from collections.abc import Iterable
 from typing import Final
 
 from torchstash.cache.disk import DiskBackend
+from torchstash.content_store.process_identity import is_gone, own_identity
 
 PENDING_PREFIX: Final = "pending/"
 
 
 def new_pending_key(now_unix_seconds: float) -> str:
     """A key that nobody else has, in the order of time."""
-    return f"{PENDING_PREFIX}{int(now_unix_seconds):012d}/{uuid.uuid4().hex}"
+    return f"{PENDING_PREFIX}{int(now_unix_seconds):012d}/{own_identity()}/{uuid.uuid4().hex}"
 
 
 def forget(backend: DiskBackend, keys: Iterable[str]) -> None:
@@ -32,13 +34,17 @@ def forget(backend: DiskBackend, keys: Iterable[str]) -> None:
         backend.delete(key)
 
 
-def forget_older_than(backend: DiskBackend, unix_seconds: float) -> int:
-    """Deletes the entries of ranks that began before then; how many there were.
+def forget_abandoned(backend: DiskBackend, older_than_unix_seconds: float) -> int:
+    """Deletes the entries of processes that are gone, and older ones; how many there were.
 
     Raises:
         BackendError: The store cannot be written.
     """
-    end = f"{PENDING_PREFIX}{max(0, int(unix_seconds)):012d}"
-    old = [key for key in backend.keys(PENDING_PREFIX) if key < end]
-    forget(backend, old)
-    return len(old)
+    end = f"{PENDING_PREFIX}{max(0, int(older_than_unix_seconds)):012d}"
+    abandoned = [
+        key
+        for key in backend.keys(PENDING_PREFIX)
+        if key < end or is_gone(key.removeprefix(PENDING_PREFIX).split("/")[1])
+    ]
+    forget(backend, abandoned)
+    return len(abandoned)

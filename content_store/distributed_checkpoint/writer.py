@@ -50,7 +50,8 @@ class CheckpointWriter(StorageWriter):
         name: That of the checkpoint: any UTF-8 string up to 1 KiB, a key and never a path. None:
             `checkpoint_id` of each call says it.
         abandoned_after_seconds: What a rank wrote longer ago, and no checkpoint leads to, is
-            forgotten when one is finished. Longer than any save takes.
+            forgotten when one is finished; what one of this machine wrote, that has ended since, at
+            once. Longer than any save takes.
     """
 
     def __init__(
@@ -141,7 +142,7 @@ class CheckpointWriter(StorageWriter):
                 with suppress(CacheError):
                     pending.forget(backend, keys)
             with suppress(CacheError):
-                pending.forget_older_than(backend, self._clock() - self._abandoned_after_seconds)
+                pending.forget_abandoned(backend, self._clock() - self._abandoned_after_seconds)
         metadata.storage_data = items
         metadata.storage_meta = meta
 
