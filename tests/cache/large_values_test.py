@@ -41,7 +41,7 @@ def test_engines_hold_a_value_once(engine: RemoteCacheBackend[bytes]) -> None:
     engine.put("warm", b"x")
     # Beside the pieces of 1 MiB that a stream is cut into, a few at a time.
     assert _peak_bytes(lambda: engine.put("key", value)) < _SIZE_BYTES // 2
-    assert _peak_bytes(lambda: engine.get("key")) < 1.5 * _SIZE_BYTES
+    assert _peak_bytes(lambda: engine.get("key")) < 1.3 * _SIZE_BYTES
     assert engine.get("key") == value
 
 
