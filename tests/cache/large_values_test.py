@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from torchstash.cache import RemoteCacheBackend
 from torchstash.cache.buffers import BytesToFill, whole_bytes
@@ -49,9 +50,11 @@ def test_an_envelope_is_made_and_opened_by_one_copy() -> None:
     class Keeping(RemoteCacheBackend[bytes]):
         kept = b""
 
+        @override
         def _get(self, key: str) -> bytes | None:
             return self.kept
 
+        @override
         def _put(self, key: str, data: bytes) -> None:
             self.kept = data
 
