@@ -3,10 +3,11 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from socket import socket
 from typing import cast
 
+from torchstash.cache.buffers import BytesToFill
 from torchstash.cache.http.paced_socket import PacedSocket
 from torchstash.cache.network import Timeouts
 
@@ -48,7 +49,7 @@ class HttpConnection:
             self.is_open = False
         response = self._client.getresponse()
         with response:
-            answer = Answer(response.status, response.reason, response.read())
+            answer = Answer(response.status, response.reason, _body(response))
             self.is_open = self.is_open and not response.will_close
         return answer
 
@@ -56,6 +57,20 @@ class HttpConnection:
         """Close the descriptor, without a word to the server."""
         self._client.close()
         self._paced.close()
+
+
+def _body(response: HTTPResponse) -> bytes:
+    """The body; received where it stays, if its size was announced."""
+    if response.length is None:
+        return response.read()
+    filled = BytesToFill(response.length)
+    received_bytes = 0
+    while received_bytes < len(filled.view):
+        count = response.readinto(filled.view[received_bytes:])
+        if not count:
+            raise IncompleteRead(b"", len(filled.view) - received_bytes)
+        received_bytes += count
+    return filled.finish()
 
 
 EXCHANGE_ERRORS = (OSError, HTTPException)

@@ -17,8 +17,9 @@ R = TypeVar("R", bound=Message)
 T = TypeVar("T")
 
 _RECEIVE_MAX_BYTES = 64 << 20
-# Calls that run at once over the one connection.
-_AT_ONCE = 128
+# Calls that run at once over the one connection. BuildGrid refuses more than it has threads, of
+# which its own examples give it twenty.
+_AT_ONCE = 16
 
 
 class _Runtime:

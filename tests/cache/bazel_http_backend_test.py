@@ -88,7 +88,7 @@ def test_a_content_that_was_evicted_is_a_miss(
     server: RcloneServer, backend: BazelHttpBackend
 ) -> None:
     backend.put("key", content(100_000))
-    assert HttpBackend(url(server), timeouts=PATIENT)._client.delete(content_name(100_000))
+    assert HttpBackend(url(server), timeouts=PATIENT)._opened.delete(content_name(100_000))
     assert backend.get("key") is None
 
 
@@ -98,7 +98,7 @@ def test_other_content_is_not_returned(
 ) -> None:
     backend.put("key", content(100_000))
     raw = HttpBackend(url(server), timeouts=PATIENT)
-    raw._client.put(content_name(100_000), memoryview(damage))
+    raw._opened.put(content_name(100_000), memoryview(damage))
     with pytest.raises(CorruptEntryError, match="key"):
         backend.get("key")
     backend.put("key", content(100_000))

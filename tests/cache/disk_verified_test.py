@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from torchstash.cache import CorruptEntryError, DiskBackend
-from torchstash.cache.disk import backend as backend_module
+from torchstash.cache.digest import digest_bytes
 from torchstash.cache.disk.verified_extents import VerifiedExtents
 from torchstash.tests.cache.backend_contract import content
 
@@ -19,13 +19,12 @@ class _Hashing:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        real = backend_module.digest_bytes
 
-        def digest_bytes(data: bytes) -> bytes:
+        def counted(data: bytes) -> bytes:
             self.count += 1
-            return real(data)
+            return digest_bytes(data)
 
-        monkeypatch.setattr(backend_module, "digest_bytes", digest_bytes)
+        monkeypatch.setattr("torchstash.cache.disk.backend.digest_bytes", counted)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from torchstash.cache import RemoteCacheBackend
 from torchstash.cache.buffers import BytesToFill, whole_bytes
@@ -41,7 +42,7 @@ def test_engines_hold_a_value_once(engine: RemoteCacheBackend[bytes]) -> None:
     engine.put("warm", b"x")
     # Beside the pieces of 1 MiB that a stream is cut into, a few at a time.
     assert _peak_bytes(lambda: engine.put("key", value)) < _SIZE_BYTES // 2
-    assert _peak_bytes(lambda: engine.get("key")) < 1.5 * _SIZE_BYTES
+    assert _peak_bytes(lambda: engine.get("key")) < 1.3 * _SIZE_BYTES
     assert engine.get("key") == value
 
 
@@ -49,9 +50,11 @@ def test_an_envelope_is_made_and_opened_by_one_copy() -> None:
     class Keeping(RemoteCacheBackend[bytes]):
         kept = b""
 
+        @override
         def _get(self, key: str) -> bytes | None:
             return self.kept
 
+        @override
         def _put(self, key: str, data: bytes) -> None:
             self.kept = data
 

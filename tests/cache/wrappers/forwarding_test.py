@@ -4,6 +4,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from torchstash.cache import (
     BackendSkippedError,
@@ -39,6 +40,14 @@ _ENGINE = {Containing, Deletable, Leasable, Listable, PutIfAbsent}
 
 class _Plain(RemoteCacheBackend[bytes]):
     """Gets and puts, and no more."""
+
+    @override
+    def _get(self, key: str) -> bytes | None:
+        return None
+
+    @override
+    def _put(self, key: str, data: bytes) -> None:
+        pass
 
 
 def _able(backend: object) -> set[type]:
@@ -112,6 +121,7 @@ def test_what_waits_to_be_put_is_there() -> None:
 
 def test_faults_are_guarded_and_forgiven() -> None:
     class Failing(MemoryBackend):
+        @override
         def contains(self, key: str) -> bool:
             raise BackendUnreachableError("gone")
 
