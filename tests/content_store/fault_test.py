@@ -30,7 +30,8 @@ pytestmark = needs_ptrace
 
 # Two that several threads write, one that is packed, one that lies in the catalogue.
 MANY = {"x": torch.arange(40_000.0), "y": torch.arange(50_000) + 1, "z": torch.arange(999.0)}
-STATE = {"w": MANY["x"] + 1, "tied": [MANY["z"]], "step": 3}
+WEIGHT = MANY["x"] + 1
+STATE = {"w": WEIGHT, "tied": [MANY["z"]], "step": 3}
 ONE = torch.arange(70_000.0).reshape(2, -1).t()
 
 STEPS: tuple[Callable[[ContentStoreWriter], object], ...] = (
@@ -40,7 +41,13 @@ STEPS: tuple[Callable[[ContentStoreWriter], object], ...] = (
     lambda writer: writer.rename_tensor("x", "y", replace=True),
     lambda writer: writer.delete_snapshot("run/1"),
 )
-TENSORS = ({}, {"x": ONE}, MANY, MANY, {"y": MANY["x"], "z": MANY["z"]})
+TENSORS: tuple[dict[str, torch.Tensor], ...] = (
+    {},
+    {"x": ONE},
+    MANY,
+    MANY,
+    {"y": MANY["x"], "z": MANY["z"]},
+)
 HAS_SNAPSHOT = (False, False, False, True, True, False)
 
 
@@ -56,7 +63,7 @@ def is_in(location: Path, steps: int) -> bool:
             return False
         if has_snapshot:
             loaded = reader.load_state_dict("run/1")
-            assert torch.equal(loaded["w"], STATE["w"])
+            assert torch.equal(loaded["w"], WEIGHT)
             assert torch.equal(loaded["tied"][0], MANY["z"])
         return all(torch.equal(reader.read_tensor(name), t) for name, t in tensors.items())
 
