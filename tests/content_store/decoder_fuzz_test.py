@@ -122,6 +122,14 @@ def test_metadata(notes: list[bytes], random: Random) -> None:
     assert quickly(data) == slowly(data)
 
 
+def test_a_digest_that_comes_twice(notes: list[bytes]) -> None:
+    """The last one counts, as protobuf says, whatever it is."""
+    for digest in (bytes(32), b"x" * 32, b"", b"x"):
+        data = notes[0] + TensorMetadata(storage_digest=digest).SerializeToString()
+        data += b"\x0a\x00" * (not digest)
+        assert quickly(data) == slowly(data)
+
+
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("manifest")
