@@ -8,8 +8,10 @@ import changed.
 from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.capabilities import (
     Closable,
+    ComputeOnce,
     Containing,
     Deletable,
+    Leasable,
     Listable,
     ManyAtOnce,
     PutIfAbsent,
@@ -101,6 +103,7 @@ __all__ = [
     "CacheError",
     "CacheSample",
     "Closable",
+    "ComputeOnce",
     "Containing",
     "CorruptEntryError",
     "DecodeError",
@@ -117,6 +120,7 @@ __all__ = [
     "FindingKind",
     "InvalidKeyError",
     "JsonDataTy",
+    "Leasable",
     "Listable",
     "ManyAtOnce",
     "MemoryBackend",

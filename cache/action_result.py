@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
+from torchstash.cache.buffers import whole_bytes
 from torchstash.cache.errors import CorruptEntryError
 from torchstash.proto.reapi.v2.action_result_pb2 import ActionResult
 from torchstash.proto.reapi.v2.digest_pb2 import Digest
@@ -31,7 +32,7 @@ class FoundResult:
 
 def inline_result(data: memoryview) -> ActionResult:
     """The result that holds a value, which is not empty: an empty one would say nothing."""
-    return ActionResult(stdout_raw=bytes(data))
+    return ActionResult(stdout_raw=whole_bytes(data))
 
 
 def pointing_result(digest: str, size_bytes: int) -> ActionResult:

@@ -1,4 +1,6 @@
-"""Values as buffers: what callers may hand over, seen as one flat run of bytes."""
+"""Values as buffers: what callers may hand over, and what is filled piece by piece."""
+
+import io
 
 from typing_extensions import Buffer
 
@@ -22,3 +24,29 @@ def flat_view(data: Buffer) -> memoryview:
         return view.cast("B")
     except TypeError:
         return memoryview(view.tobytes())
+
+
+def whole_bytes(view: memoryview) -> bytes:
+    """The bytes of a view. No copy where it is of all of a `bytes` object."""
+    base = view.obj
+    if type(base) is bytes and len(base) == view.nbytes:
+        return base
+    return view.tobytes()
+
+
+class BytesToFill:
+    """A `bytes` object whose size is known before its contents: filled in place, never copied.
+
+    Attributes:
+        view: What to fill.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        # CPython's BytesIO takes the object over where nobody else has it, and gives it back.
+        self._file = io.BytesIO(bytes(size_bytes))
+        self.view = self._file.getbuffer()
+
+    def finish(self) -> bytes:
+        """The object. The view can be used no more."""
+        self.view.release()
+        return self._file.getvalue()

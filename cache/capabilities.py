@@ -75,9 +75,40 @@ class PutIfAbsent(ABC):
         """Keep `data` under `key` if there is no entry. False: there was one, which stays."""
 
 
+class Leasable(ABC):
+    """The work on a key can be claimed by one of many processes, for a bounded time.
+
+    A claim keeps nobody from anything: it tells others that they may wait. It may rarely be given
+    to two at once, where its time runs out or where clocks differ.
+    """
+
+    @abstractmethod
+    def acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
+        """Claim the work on `key` for so long. False: it is claimed, be it by the same holder."""
+
+    @abstractmethod
+    def release_lease(self, key: str, holder: bytes) -> None:
+        """Give the claim back, if `holder` has it still."""
+
+
+class ComputeOnce(ABC):
+    """Others may be waiting for the value that a get did not find."""
+
+    @abstractmethod
+    def abandon(self, key: str) -> None:
+        """Tell them that the caller of the get will not put it after all."""
+
+
 class SelfTimed:
     """Every operation ends in time on the backend's own account, whatever its server does.
 
     The promise covers the whole operation, a server that drips its answer included, once a
     connection stands; only name look-ups may take longer. A marker, without methods.
+    """
+
+
+class MayTear:
+    """A put that broke off may leave a part of its value: that is the server's affair.
+
+    So a value that is there need not be whole. A marker, without methods.
     """

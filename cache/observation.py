@@ -15,6 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from torchstash.cache.counters import cache_counters
 from torchstash.cache.operation_notes import OperationNotes, outcome_of
+from torchstash.cache.trace_context import current_trace
 from torchstash.proto.cache.v1.cache_sample_pb2 import (
     OPERATION_GET,
     OUTCOME_HIT,
@@ -118,6 +119,9 @@ class Observation:
         # An override may have set an outcome of its own: that it skipped the backend, say.
         if not sample.outcome:
             sample.outcome = outcome
+        trace = current_trace()
+        if trace is not None:
+            sample.trace_id, sample.span_id = trace
         if self._notes is not None:
             self._fill_notes(sample, self._notes, outcome)
         if self._value_size_bytes is not None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from torchstash.cache.backend import RemoteCacheBackend
+from torchstash.cache.capabilities import ComputeOnce
 from torchstash.cache.counters import cache_counters
 from torchstash.cache.observation import Observation, drop_sample, running_observation
 from torchstash.cache.serde import RemoteCacheSerde
@@ -103,6 +104,28 @@ class RemoteCache(Generic[T]):
         cache_counters.put(name)
         if observation is not None:
             observation.returned(None)
+
+    def get_or_compute(self, key: str, compute: Callable[[], T]) -> T:
+        """The value of `key`; where there is none, what `compute` returns, which is put.
+
+        Where the backend has single flight with leases, one of many that ask at once computes, and
+        the others wait for its value; they are told if it raises.
+
+        Raises:
+            ValueError: `compute` returned None.
+            Exception: What `get` and `put` raise, and what `compute` raises.
+        """
+        value = self.get(key)
+        if value is not None:
+            return value
+        try:
+            computed = compute()
+            self.put(key, computed)
+        except BaseException:
+            if isinstance(self.backend, ComputeOnce):
+                self.backend.abandon(key)
+            raise
+        return computed
 
     def _observe(self, operation: Operation, key: str) -> Observation | None:
         name = type(self).__name__

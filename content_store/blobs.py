@@ -1,9 +1,10 @@
 """Storages made from what the disk engine keeps.
 
-A file is mapped copy-on-write (private): pages are read when they are touched, and
-writing to the storage never reaches the store. Its size is checked before it is
+For the CPU a file is mapped copy-on-write (private): pages are read when they are touched,
+and writing to the storage never reaches the store. Its size is checked before it is
 mapped, because touching a page behind the end of a file ends the process. Small
-contents, which have no file of their own, are copied into fresh memory.
+contents, which have no file of their own, are copied into fresh memory. To any other
+device a file goes slice by slice, through pinned memory.
 """
 
 import os
@@ -12,10 +13,11 @@ from typing import cast
 
 import torch
 
-from torchstash.cache.blake3_hasher import hash_whole
+from torchstash.cache.blake3_hasher import hash_whole, hasher
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob
-from torchstash.content_store.devices import CPU
+from torchstash.content_store.device_filling import ShortFileError, storage_from_file
+from torchstash.content_store.devices import CPU, moved
 from torchstash.content_store.errors import CorruptStorageError
 from torchstash.content_store.memory import empty_storage, forget_pages, readable, writable
 
@@ -36,13 +38,16 @@ class BlobLoader:
         self._verify = verify
         self._verified: dict[Digest, _Identity] = {}
 
-    def load(self, blob: Blob, wanted_by: str, *, mapped: bool = True) -> torch.UntypedStorage:
-        """A fresh storage on the CPU with the contents of `blob`.
+    def load(
+        self, blob: Blob, wanted_by: str, device: torch.device = CPU, *, mapped: bool = True
+    ) -> torch.UntypedStorage:
+        """A fresh storage on `device` with the contents of `blob`.
 
         Args:
             blob: Where the engine keeps the contents.
             wanted_by: For the message: whose storage this is.
-            mapped: Map a file, where the system can, instead of reading it.
+            device: Where to put them.
+            mapped: On the CPU, map a file, where the system can, instead of reading it.
 
         Raises:
             CorruptStorageError: The bytes are absent, or are not those with this digest.
@@ -50,15 +55,13 @@ class BlobLoader:
         digest = blob.digest
         try:
             if blob.file is None:
-                return _copied(blob, digest)
+                return moved(_copied(blob, digest), device)
             identity = _status(blob, blob.file)
-            mapping = _mapping(blob.file, blob.size_bytes) if mapped else None
-            storage = _read(blob.file, blob.size_bytes) if mapping is None else mapping
-            if self._verify and self._verified.get(digest) != identity:
-                _check(storage, digest)
-                if mapping is not None:
-                    # The pages that were hashed stay the file's, not this process's.
-                    forget_pages(mapping)
+            must_check = self._verify and self._verified.get(digest) != identity
+            if device.type == "cpu":
+                storage = _on_host(blob.file, blob, mapped=mapped, must_check=must_check)
+            else:
+                storage = _on_device(blob.file, blob, device, must_check=must_check)
         except (_DamagedError, OSError) as error:
             raise CorruptStorageError(
                 f"the storage {digest.hex} of {wanted_by} is damaged: {error}; "
@@ -73,6 +76,30 @@ class _DamagedError(Exception):
     """Says what was found, for the message of the public error."""
 
 
+def _on_host(path: str, blob: Blob, *, mapped: bool, must_check: bool) -> torch.UntypedStorage:
+    mapping = _mapping(path, blob.size_bytes) if mapped else None
+    storage = _read(path, blob.size_bytes) if mapping is None else mapping
+    if must_check:
+        _require_digest(hash_whole(readable(storage)), blob.digest)
+        if mapping is not None:
+            # The pages that were hashed stay the file's, not this process's.
+            forget_pages(mapping)
+    return storage
+
+
+def _on_device(
+    path: str, blob: Blob, device: torch.device, *, must_check: bool
+) -> torch.UntypedStorage:
+    hashed = hasher(blob.size_bytes) if must_check else None
+    try:
+        storage = storage_from_file(path, blob.size_bytes, device, hashed)
+    except ShortFileError as error:
+        raise _DamagedError(f"{path}: {error}") from error
+    if hashed is not None:
+        _require_digest(hashed.digest(), blob.digest)
+    return storage
+
+
 def _copied(blob: Blob, digest: Digest) -> torch.UntypedStorage:
     storage = empty_storage(blob.size_bytes, CPU)
     target = writable(storage)
@@ -85,9 +112,7 @@ def _copied(blob: Blob, digest: Digest) -> torch.UntypedStorage:
         raise _DamagedError("the catalogue has neither its bytes nor a file")
     if count != blob.size_bytes:
         raise _DamagedError(f"{count} of {blob.size_bytes} bytes are left")
-    found = hash_whole(target)
-    if found != digest.raw:
-        raise _DamagedError(f"its bytes hash to {found.hex()}")
+    _require_digest(hash_whole(target), digest)
     return storage
 
 
@@ -122,7 +147,6 @@ def _read(path: str, size_bytes: int) -> torch.UntypedStorage:
     return storage
 
 
-def _check(storage: torch.UntypedStorage, digest: Digest) -> None:
-    found = hash_whole(readable(storage))
+def _require_digest(found: bytes, digest: Digest) -> None:
     if found != digest.raw:
         raise _DamagedError(f"its bytes hash to {found.hex()}")

@@ -6,10 +6,15 @@ Everything that `torchstash.content_store` raises on purpose::
     ├── StoreUnavailableError           the store cannot be opened, read or written now
     │   ├── MissingStoreError           (FileNotFoundError) there is no store at this place
     │   └── QuotaExceededError          the store may not hold as much as was to be written
+    ├── PlaceUnavailableError           where it is pushed or pulled cannot be used now
+    │   └── PlaceUnlistableError        it cannot list what it holds
+    ├── ExistsError                     (FileExistsError) something is there that would be replaced
+    ├── ForeignFileError                (ValueError) a file to import is not what it should be
     ├── NotInStoreError                 (FileNotFoundError)
     │   ├── MissingTensorError          no tensor was written under this name
     │   ├── MissingStorageError         no storage with this digest was written
     │   └── MissingSnapshotError        no state dict was saved under this name
+    ├── IncompleteCheckpointError       ranks do not agree on what a checkpoint is made of
     ├── CorruptStoreError               what was read is not what was written
     │   ├── CorruptMetadataError        the description of a tensor
     │   └── CorruptStorageError         the bytes of a storage
@@ -59,6 +64,22 @@ class QuotaExceededError(StoreUnavailableError):
         self.asked_bytes = asked_bytes
 
 
+class PlaceUnavailableError(ContentStoreError):
+    """The other side of a transfer cannot be reached, read or written. What it has stays."""
+
+
+class PlaceUnlistableError(PlaceUnavailableError):
+    """The other side of a transfer cannot list its names, and would have to."""
+
+
+class ExistsError(ContentStoreError, FileExistsError):
+    """What was to be made is there already, and was left as it is."""
+
+
+class ForeignFileError(ContentStoreError, ValueError):
+    """A file to import cannot be read as what it should be; nothing of it was taken."""
+
+
 class NotInStoreError(ContentStoreError, FileNotFoundError):
     """The store is there, what was asked of it is not."""
 
@@ -73,6 +94,10 @@ class MissingStorageError(NotInStoreError):
 
 class MissingSnapshotError(NotInStoreError):
     """No state dict was saved under this name."""
+
+
+class IncompleteCheckpointError(ContentStoreError):
+    """Ranks do not agree: one lacks what another wrote, or they read different versions."""
 
 
 class CorruptStoreError(ContentStoreError):

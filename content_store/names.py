@@ -6,6 +6,8 @@ beside `x` are names like any other. The engine orders keys by their UTF-8 bytes
     tensors/<name>          the bytes of its storage; noted there, a serialized TensorMetadata
     snapshots/<name>        a serialized SnapshotManifest, which links the bytes of its storages
     storages/<64 hex>       the bytes of a storage without a name, by their digest
+
+Beside these, `pending/` belongs to `content_store/distributed_checkpoint`.
 """
 
 from typing import Final

@@ -4,7 +4,10 @@ from enum import StrEnum
 
 
 class ReadMode(StrEnum):
-    """Whether a storage that has a file of its own is mapped or copied."""
+    """Whether a storage that has a file of its own is mapped into memory or copied.
+
+    To any other device than the CPU it is copied, slice by slice, through pinned memory.
+    """
 
     # Mapped from a local disk; copied from a network file system, where each page that is
     # touched first is a round trip, and a server that goes away ends the process.

@@ -13,6 +13,7 @@ import torch
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob
+from torchstash.content_store import checkpoint_tree
 from torchstash.content_store.devices import CPU, available_device, recorded_device
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import (
@@ -168,7 +169,7 @@ class ContentStoreReader:
         device: torch.device | str | int | None = None,
         mode: ReadMode | str | None = None,
     ) -> Any:  # noqa: ANN401 - the caller knows what was saved
-        """What `ContentStoreWriter.save_state_dict` kept under `name`.
+        """What `save_state_dict`, or `torch.distributed.checkpoint` unsharded, kept under `name`.
 
         Tensors that viewed one storage view one again, and a tensor that was there twice is;
         nothing else is shared, not even with what is loaded next.
@@ -185,7 +186,8 @@ class ContentStoreReader:
             UnsupportedDtypeError: The installed PyTorch lacks a dtype.
             DeviceUnavailableError: A device is not on this machine.
         """
-        return load_snapshot(self._source, name, device=device, mode=mode)
+        tree = load_snapshot(self._source, name, device=device, mode=mode)
+        return checkpoint_tree.whole(tree, name)
 
     def close(self) -> None:
         """Gives back files and connections; tensors that were read stay valid."""

@@ -12,13 +12,12 @@ import torch
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob, DiskBackend
+from torchstash.cache.disk.medium import is_on_network
 from torchstash.cache.errors import CacheError
 from torchstash.content_store.blobs import BlobLoader
-from torchstash.content_store.devices import moved
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import CorruptStorageError, StoreUnavailableError
 from torchstash.content_store.live_storages import LiveStorages
-from torchstash.content_store.medium import is_on_network
 from torchstash.content_store.read_mode import ReadMode
 
 # A look-up and the reading of what it gave are two steps, between which others may write.
@@ -95,7 +94,7 @@ class StorageSource:
     ) -> torch.UntypedStorage | None:
         """`shared`, but a storage that nobody else has."""
         try:
-            return moved(self._blobs.load(blob, wanted_by, mapped=mapped), device)
+            return self._blobs.load(blob, wanted_by, device, mapped=mapped)
         except CorruptStorageError:
             with store_errors(self.location):
                 now = self.backend().locate_contents(blob.digest)
@@ -114,7 +113,8 @@ class StorageSource:
 
         size_bytes = sum(blob.size_bytes for blob in blobs)
         storages: Iterator[torch.UntypedStorage | None]
-        if (mapped and not self._verify) or size_bytes < _THREADS_FROM_BYTES or len(blobs) == 1:
+        reads_nothing = mapped and not self._verify and device.type == "cpu"
+        if reads_nothing or size_bytes < _THREADS_FROM_BYTES or len(blobs) == 1:
             storages = map(load, blobs)
             return _all_or_none(storages)
         with ThreadPoolExecutor(_THREADS, "torchstash-load") as executor:

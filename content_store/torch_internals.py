@@ -22,6 +22,11 @@ def identity_of(storage: torch.UntypedStorage) -> int:
     return identity
 
 
+def untyped(storage: torch.storage.TypedStorage) -> torch.UntypedStorage:
+    """The bytes of a storage as `torch.save` keeps one; its own `untyped` warns, once a process."""
+    return storage._untyped_storage
+
+
 def hooks_of(tensor: torch.Tensor) -> int:
     """How many hooks the autograd engine would run for this tensor."""
     return len(tensor._backward_hooks or ()) + len(tensor._post_accumulate_grad_hooks or ())

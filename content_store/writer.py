@@ -14,6 +14,7 @@ import torch
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import DiskBackend, Put
+from torchstash.content_store import checkpoint_tree
 from torchstash.content_store.contents import addressed
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import InvalidDigestError
@@ -97,6 +98,7 @@ class ContentStoreWriter:
             UnsupportedTensorError: A tensor has something that cannot be kept exactly.
             StoreUnavailableError: It could not be written; the store is as it was.
         """
+        checkpoint_tree.require_unmarked(state_dict)
         with store_errors(self._location):
             save_snapshot(self._backend, name, state_dict)
 

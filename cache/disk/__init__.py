@@ -4,8 +4,9 @@ from torchstash.cache.disk.backend import DiskBackend
 from torchstash.cache.disk.batch import Batch
 from torchstash.cache.disk.blob import Blob, Extent
 from torchstash.cache.disk.finding import Finding, FindingKind
+from torchstash.cache.disk.linked import LinkedContents, LinkedEntry
 from torchstash.cache.disk.maintenance import DiskMaintenance
-from torchstash.cache.disk.put import Put, Slices
+from torchstash.cache.disk.put import GivenFile, Put, Slices
 from torchstash.cache.disk.reports import DiskStats, Quota, SweepReport
 
 __all__ = [
@@ -17,6 +18,9 @@ __all__ = [
     "Extent",
     "Finding",
     "FindingKind",
+    "GivenFile",
+    "LinkedContents",
+    "LinkedEntry",
     "Put",
     "Quota",
     "Slices",

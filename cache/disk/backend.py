@@ -17,7 +17,14 @@ from typing import ClassVar, Self
 from typing_extensions import override
 
 from torchstash.cache.backend import RemoteCacheBackend
-from torchstash.cache.capabilities import Closable, Containing, Deletable, Listable, ManyAtOnce
+from torchstash.cache.capabilities import (
+    Closable,
+    Containing,
+    Deletable,
+    Leasable,
+    Listable,
+    ManyAtOnce,
+)
 from torchstash.cache.counters import cache_counters
 from torchstash.cache.digest import Digest, digest_bytes
 from torchstash.cache.disk.batch import Batch
@@ -26,13 +33,22 @@ from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue, EntryRow
 from torchstash.cache.disk.collection import Collection
 from torchstash.cache.disk.committer import Committer
-from torchstash.cache.disk.error_mapping import typed_errors
+from torchstash.cache.disk.error_mapping import backend_error, typed_errors
+from torchstash.cache.disk.lease_file import LeaseFile
+from torchstash.cache.disk.linked import LinkedContents, LinkedEntry, read_linked
+from torchstash.cache.disk.medium import is_on_network
 from torchstash.cache.disk.note_check import is_intact
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.put import Put
 from torchstash.cache.disk.recent_reads import RecentReads
 from torchstash.cache.disk.reports import DiskStats, SweepReport
-from torchstash.cache.errors import BackendMissingError, CorruptEntryError
+from torchstash.cache.disk.verified_extents import VerifiedExtents
+from torchstash.cache.errors import (
+    BackendMissingError,
+    BackendReadOnlyError,
+    CorruptEntryError,
+    DigestConflictError,
+)
 from torchstash.cache.keys import encode_key
 
 # A look-up and the reading of its bytes are two steps, between which an entry can be replaced, and
@@ -40,7 +56,9 @@ from torchstash.cache.keys import encode_key
 _READINGS_OF_DAMAGE = 2
 
 
-class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, ManyAtOnce, Closable):
+class DiskBackend(
+    RemoteCacheBackend[bytes], Containing, Deletable, Leasable, Listable, ManyAtOnce, Closable
+):
     """Values by key in the folder `path`, which is made, private to the user, if need be.
 
     Args:
@@ -84,9 +102,14 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
         self._durable = durable
         self._max_bytes = max_bytes
         self._read_only = read_only
-        self._catalogue = Catalogue(folder, durable=durable, read_only=read_only)
+        on_network = is_on_network(folder)
+        self._catalogue = Catalogue(
+            folder, durable=durable, read_only=read_only, on_network=on_network
+        )
         self._files = BlobFiles(folder, durable=durable)
-        self._packed = PackedFile(folder, durable=durable, read_only=read_only)
+        self._packed = PackedFile(
+            folder, durable=durable, read_only=read_only, on_network=on_network
+        )
         if not read_only:
             with typed_errors(folder):
                 self._files.create_folders()
@@ -100,6 +123,7 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
             max_bytes=max_bytes,
         )
         self._recent_reads = RecentReads()
+        self._verified_extents = VerifiedExtents()
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
@@ -123,8 +147,8 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
         row = self._catalogue.lookup(raw_key)
         readings = 0
         while row is not None:
-            data = row.data if row.data is not None else self._read_file(row)
-            if data is not None and digest_bytes(data) == row.digest:
+            data, is_right = self._read_checked(row)
+            if is_right:
                 if self._max_bytes is not None and self._recent_reads.note(raw_key):
                     self._committer.touch(self._recent_reads.take())
                 return data
@@ -136,11 +160,38 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
             row = now
         return None
 
+    def _read_checked(self, row: EntryRow) -> tuple[bytes | None, bool]:
+        """The contents of a row, and whether they are what was put."""
+        data = row.data
+        if data is None:
+            if row.packed_offset_bytes is not None:
+                return self._read_packed(row, row.packed_offset_bytes)
+            data = self._read_file(row)
+        return data, data is not None and digest_bytes(data) == row.digest
+
+    def _read_packed(self, row: EntryRow, offset_bytes: int) -> tuple[bytes | None, bool]:
+        packed, verified = self._packed, self._verified_extents
+        try:
+            known_at = verified.known_at(offset_bytes, row.digest)
+            # Bytes that are noted as right were so after the file had this stamp.
+            stamp = packed.stamp() if known_at is None else known_at
+            data = packed.read(offset_bytes, row.size_bytes)
+            if known_at is not None:
+                if len(data) == row.size_bytes and packed.stamp() == known_at:
+                    return data, True
+                verified.forget(known_at)
+        except OSError as error:
+            typed = backend_error(self._folder, error)
+            if isinstance(typed, BackendMissingError):
+                return None, False
+            raise typed from error
+        is_right = digest_bytes(data) == row.digest
+        if is_right and known_at is None and stamp is not None:
+            verified.note(stamp, offset_bytes, row.digest)
+        return data, is_right
+
     def _read_file(self, row: EntryRow) -> bytes | None:
         try:
-            if row.packed_offset_bytes is not None:
-                with typed_errors(self._folder):
-                    return self._packed.read(row.packed_offset_bytes, row.size_bytes)
             with typed_errors(self._folder), open(self._files.path(row.digest), "rb", 0) as file:  # noqa: PTH123 - no Path per stored value
                 return file.readall()
         except BackendMissingError:
@@ -253,6 +304,49 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
         rows = self._catalogue.lookup_digests(digest.raw for digest in digests)
         return [None if row is None else self._blob(row) for row in rows]
 
+    def linked(self, keys: Iterable[str]) -> list[LinkedEntry | None]:
+        """Each of the keys with all contents that it leads to, all of one instant.
+
+        Raises:
+            CorruptEntryError: The note of one of them is damaged.
+        """
+        keys = list(keys)
+        with self._catalogue.reading() as connection:
+            found = [read_linked(connection, encode_key(key)) for key in keys]
+        entries: list[LinkedEntry | None] = []
+        for key, pair in zip(keys, found, strict=True):
+            if pair is not None and not is_intact(pair[0].note, pair[1]):
+                raise CorruptEntryError(key, "its note is not the one that was put")
+            entries.append(None if pair is None else pair[0])
+        return entries
+
+    def lacks(self, contents: Iterable[LinkedContents]) -> set[Digest]:
+        """Which of the contents a put would write: absent, known to be damaged, or cut short.
+
+        Raises:
+            DigestConflictError: Contents of another size are kept under a digest.
+        """
+        wanted = {each.digest: each.size_bytes for each in contents}
+        lacking = set()
+        rows = self._catalogue.lookup_digests(digest.raw for digest in wanted)
+        for (digest, size_bytes), row in zip(wanted.items(), rows, strict=True):
+            if row is None or row.is_damaged or not self._is_all_there(row):
+                lacking.add(digest)
+            elif row.size_bytes != size_bytes:
+                raise DigestConflictError(
+                    f"the digest {digest.hex} was given for {size_bytes} bytes, but the store at "
+                    f"{self._folder} keeps {row.size_bytes} bytes under it; hash them again"
+                )
+        return lacking
+
+    def partial_path(self, digest: Digest) -> str:
+        """A file below `tmp` to gather contents in, from one life of their writer to the next.
+
+        Who writes there locks the file (flock), and gives it to the store as a `GivenFile`. A sweep
+        removes it when nobody has written to it for the grace period.
+        """
+        return self._files.partial_path(digest.raw)
+
     def _blob(self, row: EntryRow) -> Blob:
         digest, extent, file = Digest(row.digest), None, None
         if row.packed_offset_bytes is not None:
@@ -285,6 +379,24 @@ class DiskBackend(RemoteCacheBackend[bytes], Containing, Deletable, Listable, Ma
             EntryExistsError: There is an entry of `new_key`, and not `replace`.
         """
         return self._committer.rename(encode_key(key), encode_key(new_key), replace=replace)
+
+    @override
+    def acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
+        """As the interface says. A store that was opened read-only gives none.
+
+        Raises:
+            BackendReadOnlyError: It was.
+        """
+        if self._read_only:
+            raise BackendReadOnlyError(
+                f"the store at {self._folder} was opened read-only, and gives no leases; "
+                "open it with DiskBackend(path)"
+            )
+        return LeaseFile(self._folder).acquire(encode_key(key), holder, life_seconds)
+
+    @override
+    def release_lease(self, key: str, holder: bytes) -> None:
+        LeaseFile(self._folder).release(encode_key(key), holder)
 
     @override
     def keys(self, prefix: str = "") -> Iterator[str]:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 _FILE_NAME = re.compile(r"[0-9a-f]{64}")
 _FAN_OUT_NAME = re.compile(r"[0-9a-f]{2}")
-_TEMPORARY_NAME = re.compile(r"[0-9a-f]{32}\.part")
-_UNPUBLISHED_NAME = re.compile(r"[0-9a-f]{32}\.(part|journal)")
-_STORE_NAME = re.compile(r"catalogue\.sqlite3(-wal|-shm|-journal)?|packed\.bin|blobs|tmp")
+_TEMPORARY_NAME = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{64})\.part")
+_UNPUBLISHED_NAME = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{64})\.part|[0-9a-f]{32}\.journal")
+_STORE_NAME = re.compile(r"(catalogue|leases)\.sqlite3(-wal|-shm|-journal)?|packed\.bin|blobs|tmp")
 
 
 class BlobFiles:
@@ -68,6 +68,10 @@ class BlobFiles:
             self.discard_temporary(path)
             raise
         return path
+
+    def partial_path(self, digest: bytes) -> str:
+        """Where contents can be gathered over several lives of their writer."""
+        return f"{self._temporaries}/{digest.hex()}.part"
 
     def discard_temporary(self, path: str) -> None:
         """Remove a file that was not published. A sweep gets it where this fails."""

@@ -1,13 +1,12 @@
 """The SQLite catalogue of a store: opening it, looking things up, write transactions.
 
-Order of opening: make the file, private to the user; check whose it is; switch to write-ahead
-logging; make the tables. Any number of processes may do so at once.
+Order of opening: make the file, private to the user; check whose it is; choose how it is kept
+whole; make the tables. Any number of processes may do so at once.
 """
 
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,10 +15,10 @@ from typing import NamedTuple
 from torchstash.cache.disk import schema
 from torchstash.cache.disk.connection_pool import ConnectionPool
 from torchstash.cache.disk.error_mapping import backend_error, typed_errors
+from torchstash.cache.disk.journal_mode import choose_journal_mode, require_safe_journal_mode
 from torchstash.cache.disk.transaction import Transaction
 from torchstash.cache.errors import (
     BackendBusyError,
-    BackendError,
     BackendMissingError,
     BackendReadOnlyError,
 )
@@ -27,21 +26,26 @@ from torchstash.cache.errors import (
 FILE_NAME = "catalogue.sqlite3"
 
 _BUSY_SECONDS = 60.0
-_RETRY_SECONDS = 0.01
 _PAGE_CACHE_KIB = 8192
 _CHECKPOINT_PAGES = 2000
 _LOG_LIMIT_BYTES = 64 << 20
 _KEYS_PER_PAGE = 512
 
-_LOOKUP = (
-    "SELECT b.digest, b.size_bytes, b.data, b.id, b.packed_offset_bytes, b.is_synced, "
-    "b.is_damaged, e.note, e.note_crc32 "
-    "FROM entries e JOIN blobs b ON b.id = e.blob_id WHERE e.key = ?"
+_ENTRY_COLUMNS = (
+    "b.digest, b.size_bytes, b.data, b.id, b.packed_offset_bytes, b.is_synced, b.is_damaged, "
+    "e.note, e.note_crc32"
 )
-_LOOKUP_DIGEST = (
-    "SELECT digest, size_bytes, data, id, packed_offset_bytes, is_synced, is_damaged, NULL, NULL "
-    "FROM blobs WHERE digest = ?"
+_BLOB_COLUMNS = (
+    "digest, size_bytes, data, id, packed_offset_bytes, is_synced, is_damaged, NULL, NULL"
 )
+_FROM_ENTRIES = "FROM entries e JOIN blobs b ON b.id = e.blob_id WHERE e.key"
+_FROM_BLOBS = "FROM blobs WHERE digest"
+_LOOKUP = f"SELECT {_ENTRY_COLUMNS} {_FROM_ENTRIES} = ?"
+_LOOKUP_MANY = f"SELECT e.key, {_ENTRY_COLUMNS} {_FROM_ENTRIES} IN"
+_LOOKUP_DIGEST = f"SELECT {_BLOB_COLUMNS} {_FROM_BLOBS} = ?"
+_LOOKUP_DIGESTS = f"SELECT digest, {_BLOB_COLUMNS} {_FROM_BLOBS} IN"
+# Asked for in one statement.
+_ASKED_AT_ONCE = 500
 
 
 class EntryRow(NamedTuple):
@@ -63,22 +67,33 @@ class EntryRow(NamedTuple):
 
 
 class Catalogue:
-    """One catalogue file. Safe for threads and across forks. Raises `BackendError`."""
+    """One catalogue file. Safe for threads and across forks. Raises `BackendError`.
 
-    def __init__(self, folder: Path, *, durable: bool, read_only: bool) -> None:
+    `on_network`: the file system of the folder may be in use by other machines.
+    """
+
+    def __init__(
+        self, folder: Path, *, durable: bool, read_only: bool, on_network: bool = False
+    ) -> None:
         self._folder = folder
         self._path = folder / FILE_NAME
         self._durable = durable
         self._read_only = read_only
+        self._on_network = on_network
         self._immutable = False
         self._write_lock = threading.Lock()
         self._pool = ConnectionPool(str(folder), self._connect)
-        with typed_errors(folder):
-            if read_only:
-                self._open()
-            else:
-                self._create()
-            status = self._path.stat()
+        try:
+            with typed_errors(folder):
+                if read_only:
+                    self._open()
+                else:
+                    self._create()
+                status = self._path.stat()
+        except BaseException:
+            # Whoever keeps the exception must not keep others from the store.
+            self._pool.close()
+            raise
         self._identity = (status.st_dev, status.st_ino)
 
     def _connect(self) -> sqlite3.Connection:
@@ -107,10 +122,9 @@ class Catalogue:
             is_new = self._is_new()
         except sqlite3.OperationalError as error:
             # A medium that cannot be written: nobody can change it, and SQLite can make no index
-            # of the log there. A log that is left over must not be ignored, though.
-            log = Path(f"{self._path}-wal")
+            # of the log there. A log or journal that is left over must not be ignored, though.
             if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")) or (
-                log.exists() and log.stat().st_size
+                self._is_left_over("-wal") or self._is_left_over("-journal")
             ):
                 raise
             self._immutable = True
@@ -118,6 +132,13 @@ class Catalogue:
             is_new = self._is_new()
         if is_new:
             raise BackendMissingError(f"the store at {self._folder} was never written to")
+        if self._on_network and not self._immutable:
+            with self._connection() as connection:
+                require_safe_journal_mode(connection, self._folder, read_only=True)
+
+    def _is_left_over(self, suffix: str) -> bool:
+        path = Path(f"{self._path}{suffix}")
+        return path.exists() and path.stat().st_size > 0
 
     def _is_new(self) -> bool:
         with self._connection() as connection:
@@ -139,10 +160,14 @@ class Catalogue:
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
-        if not self._is_new():
-            return
-        self._switch_to_log()
+        is_new = self._is_new()
         with self._connection() as connection:
+            if not is_new:
+                if self._on_network:
+                    require_safe_journal_mode(connection, self._folder, read_only=False)
+                return
+            connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE_BYTES}")
+            choose_journal_mode(connection, self._folder, on_network=self._on_network)
             connection.execute("BEGIN IMMEDIATE")
             try:
                 if schema.is_new(connection, self._path):
@@ -150,25 +175,6 @@ class Catalogue:
                 connection.execute("COMMIT")
             finally:
                 connection.rollback()
-
-    def _switch_to_log(self) -> None:
-        # SQLite does not wait for others here, so we do.
-        deadline = time.monotonic() + _BUSY_SECONDS
-        with self._connection() as connection:
-            connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE_BYTES}")
-            while True:
-                try:
-                    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-                    break
-                except sqlite3.OperationalError:
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(_RETRY_SECONDS)
-        if mode != "wal":
-            raise BackendError(
-                f"the file system of {self._folder} cannot share memory between processes, which "
-                f"the catalogue needs (journal mode {mode!r}); use a local file system"
-            )
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -188,20 +194,25 @@ class Catalogue:
 
     def lookup_all(self, keys: Iterable[bytes]) -> list[EntryRow | None]:
         """What each of the keys names, all of one instant."""
-        return self._lookup_all(_LOOKUP, keys)
+        return self._lookup_all(_LOOKUP_MANY, list(keys))
 
     def lookup_digests(self, digests: Iterable[bytes]) -> list[EntryRow | None]:
         """Contents by their digests, all of one instant."""
-        return self._lookup_all(_LOOKUP_DIGEST, digests)
+        return self._lookup_all(_LOOKUP_DIGESTS, list(digests))
 
-    def _lookup_all(self, query: str, arguments: Iterable[bytes]) -> list[EntryRow | None]:
+    def _lookup_all(self, query: str, arguments: list[bytes]) -> list[EntryRow | None]:
+        found: dict[bytes, EntryRow] = {}
         with typed_errors(self._folder), self._connection() as connection:
             connection.execute("BEGIN")
             try:
-                rows = [connection.execute(query, (one,)).fetchone() for one in arguments]
+                for start in range(0, len(arguments), _ASKED_AT_ONCE):
+                    some = arguments[start : start + _ASKED_AT_ONCE]
+                    marks = ", ".join("?" * len(some))
+                    for argument, *row in connection.execute(f"{query} ({marks})", some):
+                        found[argument] = EntryRow._make(row)
             finally:
                 connection.rollback()
-        return [None if row is None else EntryRow._make(row) for row in rows]
+        return [found.get(argument) for argument in arguments]
 
     def _lookup(self, query: str, argument: bytes) -> EntryRow | None:
         try:

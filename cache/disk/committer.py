@@ -29,7 +29,7 @@ from torchstash.cache.disk.error_mapping import typed_errors
 from torchstash.cache.disk.journal import Journal
 from torchstash.cache.disk.note_check import noted
 from torchstash.cache.disk.packed_file import PackedFile
-from torchstash.cache.disk.put import Put, Slices
+from torchstash.cache.disk.put import GivenFile, Put, Slices
 from torchstash.cache.disk.renaming import rename_entry
 from torchstash.cache.disk.staged_put import StagedPut
 from torchstash.cache.disk.transaction import BlobRow, Transaction
@@ -81,6 +81,9 @@ class Committer:
             if put.digest is None:
                 raise TypeError("a put has data or the digest of contents that are there")
             staged.append(StagedPut(key, put.digest.raw, None, noted(put.note), put.links))
+            return
+        if isinstance(put.data, GivenFile):
+            staged.append(_taken_over(key, put, put.data))
             return
         source: memoryview | Slices
         if isinstance(put.data, Slices):
@@ -310,6 +313,16 @@ class Committer:
                 journal.discard()
         else:
             journal.discard()
+
+
+def _taken_over(key: bytes | None, put: Put, file: GivenFile) -> StagedPut:
+    """What `stage` makes of contents that lie in a file of the store already."""
+    if put.digest is None:
+        raise TypeError("a file that the store takes over needs a digest")
+    item = StagedPut(key, put.digest.raw, file.size_bytes, noted(put.note), put.links)
+    item.source = Slices(file.size_bytes, lambda: iter((Path(file.path).read_bytes(),)))
+    item.temporary = file.path
+    return item
 
 
 def _slices(source: memoryview | Slices) -> Iterator[memoryview]:

@@ -20,6 +20,7 @@ from torchstash.cache.disk.collection import Collection
 from torchstash.cache.disk.contents_check import ContentsCheck
 from torchstash.cache.disk.finding import Finding, FindingKind
 from torchstash.cache.disk.journal import Journal
+from torchstash.cache.disk.medium import is_on_network
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.reports import Quota, SweepReport
 from torchstash.cache.errors import BackendMissingError
@@ -47,9 +48,12 @@ class DiskMaintenance(Closable):
         folder = self._folder = Path(path).absolute()
         if not (folder / FILE_NAME).exists():
             raise BackendMissingError(f"there is no store at {folder}; check the path")
-        self._catalogue = Catalogue(folder, durable=True, read_only=read_only)
+        on_network = is_on_network(folder)
+        self._catalogue = Catalogue(
+            folder, durable=True, read_only=read_only, on_network=on_network
+        )
         self._files = BlobFiles(folder, durable=True)
-        self._packed = PackedFile(folder, durable=True, read_only=read_only)
+        self._packed = PackedFile(folder, durable=True, read_only=read_only, on_network=on_network)
 
     def audit(self) -> Iterator[Finding]:
         """What is wrong with the books, as it is found. Contents are not read."""

@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from torchstash.cache.disk.verified_extents import Stamp, stamp_of
 from torchstash.cache.fork_safe_lock import fork_safe_lock
 
 FILE_NAME = "packed.bin"
@@ -22,11 +23,18 @@ _BUFFERS_PER_CALL = 1024
 
 
 class PackedFile:
-    """The packed file of one store. Threads and forked processes share it. Raises `OSError`."""
+    """The packed file of one store. Threads and forked processes share it. Raises `OSError`.
 
-    def __init__(self, folder: Path, *, durable: bool, read_only: bool) -> None:
+    `on_network`: other machines may write to it. A network file system promises to show what they
+    wrote to who opens the file afterwards (close-to-open), so each read opens it anew.
+    """
+
+    def __init__(
+        self, folder: Path, *, durable: bool, read_only: bool, on_network: bool = False
+    ) -> None:
         self._path = str(folder / FILE_NAME)
         self._durable = durable
+        self._on_network = on_network
         self._flags = os.O_CLOEXEC | (os.O_RDONLY if read_only else os.O_RDWR | os.O_CREAT)
         # Held while the descriptor must not change.
         self._lock = fork_safe_lock()
@@ -50,15 +58,40 @@ class PackedFile:
 
     def size_bytes(self) -> int:
         """How long the file is."""
-        return os.fstat(self.open()).st_size
+        descriptor = self._begin_reading()
+        try:
+            return os.fstat(descriptor).st_size
+        finally:
+            self._end_reading(descriptor)
+
+    def stamp(self) -> Stamp | None:
+        """What changes when anybody writes to the file; None: nothing here tells of others."""
+        return None if self._on_network else stamp_of(self.open())
 
     def read(self, offset_bytes: int, size_bytes: int) -> bytes:
         """The bytes there; fewer where the file is damaged."""
-        return os.pread(self.open(), size_bytes, offset_bytes)
+        descriptor = self._begin_reading()
+        try:
+            return os.pread(descriptor, size_bytes, offset_bytes)
+        finally:
+            self._end_reading(descriptor)
 
     def read_into(self, offset_bytes: int, target: memoryview) -> int:
         """Fill `target` with the bytes there; how many there were."""
-        return os.preadv(self.open(), [target], offset_bytes)
+        descriptor = self._begin_reading()
+        try:
+            return os.preadv(descriptor, [target], offset_bytes)
+        finally:
+            self._end_reading(descriptor)
+
+    def _begin_reading(self) -> int:
+        if self._on_network:
+            return os.open(self._path, os.O_CLOEXEC | os.O_RDONLY)
+        return self.open()
+
+    def _end_reading(self, descriptor: int) -> None:
+        if self._on_network:
+            os.close(descriptor)
 
     def write(self, extents: Sequence[tuple[int, bytes | memoryview]]) -> None:
         """Write contents at their offsets; neighbours together. Durable: wait for the medium."""

@@ -21,13 +21,27 @@ class Slices:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenFile:
+    """Contents of more than 64 KiB in a file that the store takes over, without a copy.
+
+    Args:
+        path: Where `DiskBackend.partial_path` says: whole, read-only and, where the store is
+            durable, synced. It is gone when the commit has ended, however it ended.
+        size_bytes: Its size.
+    """
+
+    path: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Put:
     """Keep `data`, any C-contiguous buffer, under `key`.
 
     Args:
         key: None for contents that only `links` of a later put of the same commit lead to.
-        data: `Slices` need a `digest`. None, with a `digest`: contents that an earlier put of the
-            same commit gave, or that the store has.
+        data: `Slices` and a `GivenFile` need a `digest`. None, with a `digest`: contents that an
+            earlier put of the same commit gave, or that the store has.
         digest: That of the data, from a caller who knows it: believed, the data are not hashed
             again.
         note: A few bytes, up to a page or so, that are read with the entry in one look-up. They
@@ -37,7 +51,7 @@ class Put:
     """
 
     key: str | None
-    data: Buffer | Slices | None
+    data: Buffer | Slices | GivenFile | None
     digest: Digest | None = None
     note: bytes | None = None
     links: Sequence[Digest] = ()

@@ -99,5 +99,9 @@ class Envelope(Wrapper):
         return {key: value for key, value in opened.items() if value is not None}
 
     @override
+    def _put_if_absent(self, key: str, data: Buffer) -> bool:
+        return super()._put_if_absent(key, self._seal(key, data))
+
+    @override
     def put_many(self, values: Mapping[str, bytes]) -> None:
         super().put_many({key: self._seal(key, data) for key, data in values.items()})

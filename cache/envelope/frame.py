@@ -4,8 +4,7 @@ This module only packs and takes apart; `sealer.py` decides.
 """
 
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from blake3 import blake3
 
@@ -26,9 +25,8 @@ _BOUND: Final = struct.Struct("<4sBBBBQQ32s")
 FIXED_BYTES: Final = _BOUND.size + _BINDING_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What stands before the signature and the payload.
+class Header(NamedTuple):
+    """What stands before the signature and the payload. One is made for every get.
 
     Attributes:
         codec: How the payload is encoded.

@@ -11,12 +11,12 @@ from typing import ClassVar
 from typing_extensions import Buffer, override
 
 from torchstash.cache.buffers import flat_view
-from torchstash.cache.capabilities import Containing, Deletable, SelfTimed
+from torchstash.cache.capabilities import Containing, Deletable, MayTear, SelfTimed
 from torchstash.cache.flat_names import flat_name
 from torchstash.cache.http.client_backend import ClientBackend
 
 
-class HttpBackend(ClientBackend, Containing, Deletable, SelfTimed):
+class HttpBackend(ClientBackend, Containing, Deletable, MayTear, SelfTimed):
     """Each value is the resource `<base_url>/<name>`; the folder must exist.
 
     Names are those of `torchstash.cache.flat_names`. Nothing is connected before the first
@@ -37,16 +37,16 @@ class HttpBackend(ClientBackend, Containing, Deletable, SelfTimed):
 
     @override
     def _get(self, key: str) -> bytes | None:
-        return self._opened().get(flat_name(key))
+        return self._opened.get(flat_name(key))
 
     @override
     def _put(self, key: str, data: Buffer) -> None:
-        self._opened().put(flat_name(key), flat_view(data))
+        self._opened.put(flat_name(key), flat_view(data))
 
     @override
     def contains(self, key: str) -> bool:
-        return self._opened().exists(flat_name(key))
+        return self._opened.exists(flat_name(key))
 
     @override
     def delete(self, key: str) -> bool:
-        return self._opened().delete(flat_name(key))
+        return self._opened.delete(flat_name(key))

@@ -46,7 +46,7 @@ class BazelHttpBackend(ClientBackend, Containing):
 
     @override
     def _get(self, key: str) -> bytes | None:
-        client = self._opened()
+        client = self._opened
         encoded = client.get(_entry_name(key))
         if encoded is None:
             return None
@@ -64,7 +64,7 @@ class BazelHttpBackend(ClientBackend, Containing):
 
     @override
     def _put(self, key: str, data: Buffer) -> None:
-        client = self._opened()
+        client = self._opened
         name = _entry_name(key)
         view = flat_view(data)
         if 0 < len(view) <= INLINE_MAX_BYTES:
@@ -77,7 +77,7 @@ class BazelHttpBackend(ClientBackend, Containing):
 
     @override
     def contains(self, key: str) -> bool:
-        return self._opened().exists(_entry_name(key))
+        return self._opened.exists(_entry_name(key))
 
 
 def _entry_name(key: str) -> str:

@@ -5,26 +5,21 @@ when its upload has ended; each operation ends within its `Timeouts`, or within 
 server answers a little at a time; every fault is a `BackendError` whose subclass tells which.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Buffer, override
 
-from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.buffers import flat_view
 from torchstash.cache.capabilities import (
-    Closable,
     Containing,
     Deletable,
+    Leasable,
     Listable,
-    ManyAtOnce,
     PutIfAbsent,
 )
-from torchstash.cache.errors import (
-    BackendClosedError,
-    BackendLibraryError,
-)
+from torchstash.cache.concurrent_many import ConcurrentMany
+from torchstash.cache.errors import BackendLibraryError
 from torchstash.cache.flat_names import (
     KEY_ATTRIBUTE,
     encoded_key,
@@ -35,15 +30,20 @@ from torchstash.cache.flat_names import (
 )
 from torchstash.cache.keys import encode_key
 from torchstash.cache.network import Timeouts
+from torchstash.cache.server_backend import ServerBackend
 
 if TYPE_CHECKING:
     from torchstash.cache.object_store.operations import Operations
 
-_THREADS = 16
-
 
 class ObjectStoreBackend(
-    RemoteCacheBackend[bytes], Closable, Containing, Deletable, Listable, ManyAtOnce, PutIfAbsent
+    ServerBackend["Operations"],
+    ConcurrentMany,
+    Containing,
+    Deletable,
+    Leasable,
+    Listable,
+    PutIfAbsent,
 ):
     """Values by key in the bucket and below the prefix that `url` names.
 
@@ -75,7 +75,6 @@ class ObjectStoreBackend(
         ca_file: str | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     ) -> None:
-        super().__init__()
         try:
             # Imported here because it needs obstore, which only users of object stores have.
             from torchstash.cache.object_store.operations import open_operations  # noqa: PLC0415
@@ -84,52 +83,53 @@ class ObjectStoreBackend(
                 f"the object store engine needs obstore ({error}): "
                 "pip install torchstash[object-store]"
             ) from error
-        self._settings: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "url": url,
             "options": dict(options or {}),
             "allow_http": allow_http,
             "ca_file": ca_file,
             "timeouts": timeouts,
         }
-        self._url = url
-        self._open: Operations | None = open_operations(**self._settings)
-
-    @override
-    def __reduce__(self) -> tuple[object, ...]:
-        """Another process opens the same bucket, with the same credentials."""
-        return _reopen, (type(self), self._settings)
-
-    @property
-    def _operations(self) -> "Operations":
-        if self._open is None:
-            raise BackendClosedError(f"the backend of {self._url} was closed; make a new one")
-        return self._open
+        super().__init__(open_operations(**settings), url, settings)
 
     @override
     def _get(self, key: str) -> bytes | None:
-        return self._operations.get(flat_name(key))
+        return self._opened.get(flat_name(key))
 
     @override
     def _put(self, key: str, data: Buffer) -> None:
         name = flat_name(key)
-        self._operations.put(name, flat_view(data), _attributes(name, key))
+        self._opened.put(name, flat_view(data), _attributes(name, key))
 
     @override
     def put_if_absent(self, key: str, data: Buffer) -> bool:
         """As the interface says, where the server honours `If-None-Match`; most do."""
         name = flat_name(key)
-        return self._operations.put(name, flat_view(data), _attributes(name, key), only_new=True)
+        return self._opened.put(name, flat_view(data), _attributes(name, key), only_new=True)
+
+    @override
+    def acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
+        """As the interface says, where the server honours conditions; see `leases.py`."""
+        from torchstash.cache.object_store.leases import Leases  # noqa: PLC0415 - needs obstore
+
+        return Leases(self._opened).acquire(key, holder, life_seconds)
+
+    @override
+    def release_lease(self, key: str, holder: bytes) -> None:
+        from torchstash.cache.object_store.leases import Leases  # noqa: PLC0415 - needs obstore
+
+        Leases(self._opened).release(key, holder)
 
     @override
     def contains(self, key: str) -> bool:
-        return self._operations.attributes(flat_name(key)) is not None
+        return self._opened.attributes(flat_name(key)) is not None
 
     @override
     def delete(self, key: str) -> bool:
         # Stores do not tell whether there was one.
         if not self.contains(key):
             return False
-        self._operations.delete(flat_name(key))
+        self._opened.delete(flat_name(key))
         return True
 
     @override
@@ -138,7 +138,7 @@ class ObjectStoreBackend(
 
         A key whose name would be too long costs a request of its own.
         """
-        operations = self._operations
+        operations = self._opened
         found: list[str] = []
         for name in operations.names():
             key = key_of_name(name)
@@ -150,27 +150,9 @@ class ObjectStoreBackend(
         yield from sorted(found, key=encode_key)
 
     @override
-    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
-        names = list(dict.fromkeys(keys))
-        with ThreadPoolExecutor(_THREADS) as threads:
-            found = zip(names, threads.map(self.get, names), strict=True)
-            return {key: value for key, value in found if value is not None}
-
-    @override
-    def put_many(self, values: Mapping[str, bytes]) -> None:
-        with ThreadPoolExecutor(_THREADS) as threads:
-            for _ in threads.map(self.put, values.keys(), values.values()):
-                pass
-
-    @override
-    def close(self) -> None:
-        """Let go of the clients, which close their connections when they are collected."""
-        self._open = None
+    def _close_client(self, client: "Operations") -> None:
+        """Nothing: clients close their connections when they are collected."""
 
 
 def _attributes(name: str, key: str) -> dict[str, str]:
     return {KEY_ATTRIBUTE: encoded_key(key)} if is_named_by_digest(name) else {}
-
-
-def _reopen(kind: type[ObjectStoreBackend], settings: dict[str, Any]) -> ObjectStoreBackend:
-    return kind(**settings)

@@ -3,11 +3,14 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, PreconditionError
 
+from torchstash.cache.buffers import BytesToFill
 from torchstash.cache.errors import (
     BackendError,
     BackendSettingsError,
@@ -16,6 +19,9 @@ from torchstash.cache.errors import (
 from torchstash.cache.network import Timeouts
 from torchstash.cache.object_store.clients import MAX_OBJECT_BYTES, Clients
 from torchstash.cache.object_store.error_mapping import ENGINE_ERRORS, backend_error, is_absence
+
+if TYPE_CHECKING:
+    from obstore import UpdateVersion
 
 
 def open_operations(
@@ -44,6 +50,15 @@ def open_operations(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What an object was when it was read; `e_tag` and `version` name that for a condition."""
+
+    data: bytes
+    e_tag: str | None
+    version: str | None
+
+
 class Operations:
     """Requests to one bucket. Thread-safe.
 
@@ -65,23 +80,26 @@ class Operations:
                 if is_absence(error):
                     return None
                 raise
-            pieces: list[bytes] = []
+            size_bytes = answer.meta["size"]
+            filled = BytesToFill(size_bytes)
             received_bytes = 0
             for piece in answer.stream(min_chunk_size=1):
-                received_bytes += len(piece)
-                pieces.append(bytes(piece))
+                end = received_bytes + len(piece)
+                if end <= size_bytes:
+                    filled.view[received_bytes:end] = memoryview(piece)
+                received_bytes = end
                 spent = time.monotonic() - started
                 if spent > timeouts.for_bytes(received_bytes):
                     raise BackendTimeoutError(
                         f"the object store at {self._clients.place} gave {received_bytes} bytes "
                         f"of {name!r} in {spent:.2f} s; is it overloaded, or the network slow?"
                     )
-            if received_bytes != answer.meta["size"]:
+            if received_bytes != size_bytes:
                 raise BackendError(
                     f"the object store at {self._clients.place} gave {received_bytes} bytes of "
-                    f"{name!r} instead of {answer.meta['size']}"
+                    f"{name!r} instead of {size_bytes}"
                 )
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            return filled.finish()
 
     def put(
         self, name: str, data: memoryview, attributes: dict[str, str], *, only_new: bool = False
@@ -103,6 +121,38 @@ class Operations:
                     use_multipart=False,
                 )
             except AlreadyExistsError:
+                return False
+            return True
+
+    def get_version(self, name: str) -> Version | None:
+        """The contents of a small object, and which version of it that is; None: there is none."""
+        with self._typed_errors():
+            try:
+                answer = obstore.get(self._clients.reader(), name)
+            except ENGINE_ERRORS as error:
+                if is_absence(error):
+                    return None
+                raise
+            meta = answer.meta
+            return Version(bytes(answer.bytes()), meta.get("e_tag"), meta.get("version"))
+
+    def replace(self, name: str, data: memoryview, known: Version) -> bool:
+        """Replace an object. False: it is not as it was known to be."""
+        condition: UpdateVersion = {}
+        if known.e_tag is not None:
+            condition["e_tag"] = known.e_tag
+        if known.version is not None:
+            condition["version"] = known.version
+        with self._typed_errors():
+            try:
+                obstore.put(
+                    self._clients.writer(len(data)),
+                    name,
+                    data,
+                    mode=condition,
+                    use_multipart=False,
+                )
+            except (PreconditionError, AlreadyExistsError):
                 return False
             return True
 

@@ -6,7 +6,7 @@ From the inside out, each only where its option or the engine asks for it:
     Envelope         check, compress, sign        every remote engine; `envelope=true` for others
     ReadOnly         `read_only=true`
     NegativeCaching  `negative_life=2s`
-    SingleFlight     `single_flight=true`
+    SingleFlight     `single_flight=true`; with `lease=60s`, across processes
     BackgroundPuts   `background=true`
     Forgiving        faults become misses         every remote engine
 """
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from torchstash.cache.backend import RemoteCacheBackend
+from torchstash.cache.capabilities import Closable
 from torchstash.cache.opening.backend_url import BackendUrl
 from torchstash.cache.opening.option_types import (
     COUNT,
@@ -43,6 +44,8 @@ _OPTIONS: Final[dict[str, OptionType[Any]]] = {
     "background": FLAG,
     "compression": choice("zstd", "none"),
     "envelope": FLAG,
+    "lease": SECONDS,
+    "lease_wait": SECONDS,
     "max_value": SIZE_BYTES,
     "namespace": TEXT,
     "negative_life": SECONDS,
@@ -79,7 +82,25 @@ def open_chain(
     # Before anything is opened.
     around = _envelope_around(url, options, is_remote=is_remote)
     guard = _guard_around(url, remote) if is_remote else None
+    if "lease_wait" in options and "lease" not in options:
+        raise url.wrong("has lease_wait, and no lease", "say how long a lease lives, as lease=60s")
     backend = open_engine(url)
+    try:
+        return _wrapped(backend, options, guard, around, is_remote=is_remote)
+    except BaseException:
+        if isinstance(backend, Closable):
+            backend.close()
+        raise
+
+
+def _wrapped(
+    backend: RemoteCacheBackend[bytes],
+    options: dict[str, Any],
+    guard: "_Around | None",
+    around: "_Around | None",
+    *,
+    is_remote: bool,
+) -> RemoteCacheBackend[bytes]:
     if guard is not None:
         backend = guard(backend)
     if around is not None:
@@ -88,8 +109,10 @@ def open_chain(
         backend = ReadOnly(backend)
     if "negative_life" in options:
         backend = NegativeCaching(backend, life_seconds=options["negative_life"])
-    if options.get("single_flight", False):
-        backend = SingleFlight(backend)
+    if options.get("single_flight", "lease" in options):
+        backend = SingleFlight(
+            backend, lease_seconds=options.get("lease"), wait_seconds=options.get("lease_wait")
+        )
     if options.get("background", False):
         backend = BackgroundPuts(backend)
     return Forgiving(backend) if is_remote else backend

@@ -20,8 +20,9 @@ def open_backend(url: str, *, schemes: Mapping[str, Scheme] = SCHEMES) -> Remote
         memory:?max_bytes=1GiB|file:///mnt/stash   tiers: the nearest first, filled from the others
 
     Sizes and times bring their units; what is special to URLs is percent-encoded. Any URL takes
-    `background`, `compression`, `envelope`, `max_value`, `namespace`, `negative_life`, `read_only`,
-    `signing_keys_file` and `single_flight`; `chain.py` tells what each puts around the engine. A
+    `background`, `compression`, `envelope`, `lease`, `lease_wait`, `max_value`, `namespace`,
+    `negative_life`, `read_only`, `signing_keys_file` and `single_flight`; `chain.py` tells what
+    each puts around the engine. A
     remote engine also takes `timeout`, `connect_timeout`, `min_rate`, `breaker_failures`,
     `breaker_lost` and `breaker_probe`, and never raises: its faults become misses.
 
@@ -38,11 +39,11 @@ def open_backend(url: str, *, schemes: Mapping[str, Scheme] = SCHEMES) -> Remote
     from torchstash.cache.opening.chain import open_chain, open_tiers  # noqa: PLC0415
 
     urls = [parse_backend_url(part.strip()) for part in url.split("|")]
-    kinds = [_scheme(each, schemes) for each in urls]
+    kinds = [scheme_of(each, schemes) for each in urls]
     opened: list[RemoteCacheBackend[bytes]] = []
     try:
         for each, scheme in zip(urls, kinds, strict=True):
-            engine = partial(_open_engine, scheme)
+            engine = partial(engine_of, scheme)
             opened.append(open_chain(each, engine, is_remote=scheme.is_remote))
     except BaseException:
         for backend in opened:
@@ -54,7 +55,12 @@ def open_backend(url: str, *, schemes: Mapping[str, Scheme] = SCHEMES) -> Remote
     return open_tiers(opened, is_remote=any(scheme.is_remote for scheme in kinds))
 
 
-def _scheme(url: BackendUrl, schemes: Mapping[str, Scheme]) -> Scheme:
+def scheme_of(url: BackendUrl, schemes: Mapping[str, Scheme]) -> Scheme:
+    """How the URL is opened.
+
+    Raises:
+        BackendSettingsError: There is no such scheme.
+    """
     scheme = schemes.get(url.scheme)
     if scheme is None:
         near = difflib.get_close_matches(url.scheme, schemes, n=1)
@@ -66,7 +72,12 @@ def _scheme(url: BackendUrl, schemes: Mapping[str, Scheme]) -> Scheme:
     return scheme
 
 
-def _open_engine(scheme: Scheme, url: BackendUrl) -> RemoteCacheBackend[bytes]:
+def engine_of(scheme: Scheme, url: BackendUrl) -> RemoteCacheBackend[bytes]:
+    """The engine alone.
+
+    Raises:
+        BackendError: It cannot be opened; the subclass tells why.
+    """
     try:
         module = import_module(scheme.module)
     except ModuleNotFoundError as error:

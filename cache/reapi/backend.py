@@ -8,21 +8,23 @@ value whose content the server has evicted is a miss.
 """
 
 from base64 import b64encode
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Buffer, override
 
-from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.buffers import flat_view
-from torchstash.cache.capabilities import Closable, Containing
-from torchstash.cache.errors import BackendClosedError, BackendLibraryError
+from torchstash.cache.capabilities import Containing, ManyAtOnce
+from torchstash.cache.counters import cache_counters
+from torchstash.cache.errors import BackendLibraryError
 from torchstash.cache.network import Timeouts, TlsSettings
+from torchstash.cache.server_backend import ServerBackend
 
 if TYPE_CHECKING:
     from torchstash.cache.reapi.operations import Operations
 
 
-class ReapiBackend(RemoteCacheBackend[bytes], Closable, Containing):
+class ReapiBackend(ServerBackend["Operations"], Containing, ManyAtOnce):
     """Each value an action's result. Entries are the server's to delete.
 
     Nothing is connected before the first operation. A process that was forked after that raises
@@ -58,7 +60,6 @@ class ReapiBackend(RemoteCacheBackend[bytes], Closable, Containing):
         tls: TlsSettings | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     ) -> None:
-        super().__init__()
         try:
             # Imported here because they need gRPC, which only users of this engine have.
             from torchstash.cache.reapi.channel import Channel  # noqa: PLC0415
@@ -68,7 +69,7 @@ class ReapiBackend(RemoteCacheBackend[bytes], Closable, Containing):
                 f"the engine of Bazel's remote caches needs gRPC ({error}): "
                 "pip install torchstash[reapi]"
             ) from error
-        self._settings: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "host": host,
             "port": port,
             "instance_name": instance_name,
@@ -86,40 +87,42 @@ class ReapiBackend(RemoteCacheBackend[bytes], Closable, Containing):
             metadata["authorization"] = f"Basic {b64encode(user.encode()).decode()}"
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         channel = Channel(place, metadata=metadata, tls=tls, timeouts=timeouts)
-        self._open: Operations | None = Operations(channel, instance_name)
-
-    @override
-    def __reduce__(self) -> tuple[object, ...]:
-        """Another process connects to the same server, with the same credentials."""
-        return _reopen, (type(self), self._settings)
-
-    @property
-    def _operations(self) -> "Operations":
-        if self._open is None:
-            raise BackendClosedError(
-                f"the backend of {self._settings['host']}:{self._settings['port']} was closed; "
-                "make a new one"
-            )
-        return self._open
+        super().__init__(Operations(channel, instance_name), place, settings)
 
     @override
     def _get(self, key: str) -> bytes | None:
-        return self._operations.get(key)
+        return self._opened.get([key]).get(key)
 
     @override
     def _put(self, key: str, data: Buffer) -> None:
-        self._operations.put(key, flat_view(data))
+        self._opened.put({key: flat_view(data)})
+
+    @override
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Small values at once; those that lie beside their result in batches."""
+        names = list(dict.fromkeys(keys))
+        try:
+            found = self._opened.get(names)
+        except Exception:
+            cache_counters.exception(self._name)
+            raise
+        cache_counters.hit(self._name, len(found))
+        cache_counters.miss(self._name, len(names) - len(found))
+        return found
+
+    @override
+    def put_many(self, values: Mapping[str, bytes]) -> None:
+        try:
+            self._opened.put({key: flat_view(data) for key, data in values.items()})
+        except Exception:
+            cache_counters.exception(self._name)
+            raise
+        cache_counters.put(self._name, len(values))
 
     @override
     def contains(self, key: str) -> bool:
-        return self._operations.contains(key)
+        return self._opened.contains(key)
 
     @override
-    def close(self) -> None:
-        operations, self._open = self._open, None
-        if operations is not None:
-            operations.close()
-
-
-def _reopen(kind: type[ReapiBackend], settings: dict[str, Any]) -> ReapiBackend:
-    return kind(**settings)
+    def _close_client(self, client: "Operations") -> None:
+        client.close()

@@ -1,9 +1,9 @@
 """The channel to one server: made when it is first used, and anew where it has failed."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -12,10 +12,13 @@ from torchstash.cache.errors import BackendForkedError, BackendSettingsError
 from torchstash.cache.network import Timeouts, TlsSettings
 from torchstash.cache.reapi.status_errors import status_of
 
+Q = TypeVar("Q", bound=Message)
 R = TypeVar("R", bound=Message)
 T = TypeVar("T")
 
 _RECEIVE_MAX_BYTES = 64 << 20
+# Calls that run at once over the one connection.
+_AT_ONCE = 128
 
 
 class _Runtime:
@@ -91,24 +94,64 @@ class Channel:
 
         return self.run(call)
 
-    def read(self, method: str, request: Message, answer: type[R], *, size_bytes: int) -> list[R]:
-        """The answers to one request, which move `size_bytes`."""
+    def unary_many(
+        self, method: str, requests: Sequence[Message], answer: type[R], *, size_bytes: int = 0
+    ) -> list[R | None]:
+        """The answers to requests that run at once; None: NOT_FOUND. The first other error raises.
 
-        def call(channel: grpc.Channel) -> list[R]:
+        `size_bytes` is what all of them together will move.
+        """
+
+        def call(channel: grpc.Channel) -> list[R | None]:
+            multicallable = channel.unary_unary(
+                method,
+                request_serializer=type(requests[0]).SerializeToString,
+                response_deserializer=answer.FromString,
+            )
+            timeout = self._timeouts.for_bytes(size_bytes)
+            found: list[R | None] = []
+            for start in range(0, len(requests), _AT_ONCE):
+                calls = [
+                    multicallable.future(request, timeout=timeout, metadata=self._metadata)
+                    for request in requests[start : start + _AT_ONCE]
+                ]
+                try:
+                    found += map(_result_or_none, calls)
+                except BaseException:
+                    for each in calls:
+                        each.cancel()
+                    raise
+            return found
+
+        return self.run(call) if requests else []
+
+    def read(
+        self,
+        method: str,
+        request: Message,
+        answer: type[R],
+        join: Callable[[Iterator[R]], T],
+        *,
+        size_bytes: int,
+    ) -> T:
+        """What `join` makes of the answers to one request, which move `size_bytes`."""
+
+        def call(channel: grpc.Channel) -> T:
             multicallable = channel.unary_stream(
                 method,
                 request_serializer=type(request).SerializeToString,
                 response_deserializer=answer.FromString,
             )
             timeout = self._timeouts.for_bytes(size_bytes)
-            return list(multicallable(request, timeout=timeout, metadata=self._metadata))
+            return join(multicallable(request, timeout=timeout, metadata=self._metadata))
 
         return self.run(call)
 
     def write(
         self,
         method: str,
-        requests: Callable[[], Sequence[Message]],
+        request: type[Q],
+        requests: Callable[[], Iterator[Q]],
         answer: type[R],
         *,
         size_bytes: int,
@@ -116,14 +159,13 @@ class Channel:
         """The answer to a stream of requests, which move `size_bytes`."""
 
         def call(channel: grpc.Channel) -> R:
-            stream = requests()
             multicallable = channel.stream_unary(
                 method,
-                request_serializer=type(stream[0]).SerializeToString,
+                request_serializer=request.SerializeToString,
                 response_deserializer=answer.FromString,
             )
             timeout = self._timeouts.for_bytes(size_bytes)
-            found: R = multicallable(iter(stream), timeout=timeout, metadata=self._metadata)
+            found: R = multicallable(requests(), timeout=timeout, metadata=self._metadata)
             return found
 
         return self.run(call)
@@ -162,6 +204,15 @@ class Channel:
         if self._credentials is None:
             return grpc.insecure_channel(self.place, options)
         return grpc.secure_channel(self.place, self._credentials, options)
+
+
+def _result_or_none(call: "grpc.Future[Any]") -> Any:  # noqa: ANN401 - of the method's own type
+    try:
+        return call.result()
+    except grpc.RpcError as error:
+        if status_of(error)[0] is grpc.StatusCode.NOT_FOUND:
+            return None
+        raise
 
 
 def _credentials(tls: TlsSettings) -> grpc.ChannelCredentials:

@@ -1,6 +1,6 @@
 """Values as results in the action cache of one instance."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import grpc
@@ -41,31 +41,41 @@ class Operations:
         self._instance_name = instance_name
         self._agreed: Agreement | None = None
 
-    def get(self, key: str) -> bytes | None:
-        """The value of `key`, or None: there is none, or its content is gone."""
+    def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values of those keys that have one whose content is not gone."""
         with self._typed_errors():
             agreement = self._agreement()
-            result = self._result(agreement, key, inline=True)
-            if result is None:
-                return None
-            found = found_result(key, result)
-            if found.value is not None:
-                return found.value
-            digest = Digest(hash=found.hash, size_bytes=found.size_bytes)
-            value = self._contents(agreement).get(digest)
-            if value is not None and agreement.hashing.digest(value) != digest:
-                raise CorruptEntryError(
-                    key, f"the blob {digest.hash} has {len(value)} bytes that are not its own"
-                )
-            return value
+            values: dict[str, bytes] = {}
+            blobs: dict[str, Digest] = {}
+            for key, result in zip(keys, self._results(agreement, keys, inline=True), strict=True):
+                if result is None:
+                    continue
+                found = found_result(key, result)
+                if found.value is not None:
+                    values[key] = found.value
+                else:
+                    blobs[key] = Digest(hash=found.hash, size_bytes=found.size_bytes)
+            if not blobs:
+                return values
+            contents = self._contents(agreement).get(list(blobs.values()))
+            for key, digest in blobs.items():
+                value = contents.get(digest.hash)
+                if value is None:
+                    continue
+                if agreement.hashing.digest(value) != digest:
+                    raise CorruptEntryError(
+                        key, f"the blob {digest.hash} has {len(value)} bytes that are not its own"
+                    )
+                values[key] = value
+            return values
 
     def contains(self, key: str) -> bool:
         """Whether there is a result for `key`."""
         with self._typed_errors():
-            return self._result(self._agreement(), key, inline=False) is not None
+            return self._results(self._agreement(), [key], inline=False) != [None]
 
-    def put(self, key: str, data: memoryview) -> None:
-        """Keep `data` as the result for `key`: its content first, then what points to it."""
+    def put(self, values: Mapping[str, memoryview]) -> None:
+        """Keep each value as the result for its key: contents first, then what points to them."""
         with self._typed_errors():
             agreement = self._agreement()
             if not agreement.may_update:
@@ -73,39 +83,64 @@ class Operations:
                     f"the remote cache at {self._channel.place} takes no results from clients; "
                     "let it allow UpdateActionResult, or use it read-only"
                 )
-            if 0 < len(data) <= INLINE_MAX_BYTES:
-                result = inline_result(data)
-            else:
-                digest = agreement.hashing.digest(data)
-                self._contents(agreement).put(digest, data)
-                result = pointing_result(digest.hash, digest.size_bytes)
-            self._channel.unary(
-                f"{_ACTION_CACHE}/UpdateActionResult",
+            results: dict[str, ActionResult] = {}
+            blobs: list[tuple[Digest, memoryview]] = []
+            for key, data in values.items():
+                if 0 < len(data) <= INLINE_MAX_BYTES:
+                    results[key] = inline_result(data)
+                else:
+                    digest = agreement.hashing.digest(data)
+                    blobs.append((digest, data))
+                    results[key] = pointing_result(digest.hash, digest.size_bytes)
+            self._contents(agreement).put(blobs)
+            requests = [
                 UpdateActionResultRequest(
                     instance_name=self._instance_name,
                     action_digest=_action_digest(agreement, key),
                     action_result=result,
                     digest_function=agreement.hashing.number,
-                ),
-                ActionResult,
+                )
+                for key, result in results.items()
+            ]
+            method = f"{_ACTION_CACHE}/UpdateActionResult"
+            if len(requests) == 1:
+                self._channel.unary(method, requests[0], ActionResult)
+                return
+            size_bytes = sum(len(result.stdout_raw) for result in results.values())
+            answers = self._channel.unary_many(
+                method, requests, ActionResult, size_bytes=size_bytes
             )
+            if None in answers:
+                raise BackendReadOnlyError(
+                    f"the remote cache at {self._channel.place} does not know the instance "
+                    f"{self._instance_name!r}, or what an entry points to; name another instance"
+                )
 
     def close(self) -> None:
         """Close the channel."""
         self._channel.close()
 
-    def _result(self, agreement: Agreement, key: str, *, inline: bool) -> ActionResult | None:
-        request = GetActionResultRequest(
-            instance_name=self._instance_name,
-            action_digest=_action_digest(agreement, key),
-            inline_stdout=inline,
-            digest_function=agreement.hashing.number,
-        )
+    def _results(
+        self, agreement: Agreement, keys: Sequence[str], *, inline: bool
+    ) -> list[ActionResult | None]:
+        requests = [
+            GetActionResultRequest(
+                instance_name=self._instance_name,
+                action_digest=_action_digest(agreement, key),
+                inline_stdout=inline,
+                digest_function=agreement.hashing.number,
+            )
+            for key in keys
+        ]
+        method = f"{_ACTION_CACHE}/GetActionResult"
+        if len(requests) != 1:
+            size_bytes = len(requests) * INLINE_MAX_BYTES if inline else 0
+            return self._channel.unary_many(method, requests, ActionResult, size_bytes=size_bytes)
         try:
-            return self._channel.unary(f"{_ACTION_CACHE}/GetActionResult", request, ActionResult)
+            return [self._channel.unary(method, requests[0], ActionResult)]
         except grpc.RpcError as error:
             if status_of(error)[0] is grpc.StatusCode.NOT_FOUND:
-                return None
+                return [None]
             raise
 
     def _agreement(self) -> Agreement:

@@ -7,26 +7,26 @@ client is our own, over hiredis' parser: docs/adr/0017 tells why.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import Buffer, override
 
-from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.buffers import flat_view
 from torchstash.cache.capabilities import (
-    Closable,
     Containing,
     Deletable,
+    Leasable,
     Listable,
     ManyAtOnce,
     PutIfAbsent,
     SelfTimed,
 )
 from torchstash.cache.counters import cache_counters
-from torchstash.cache.errors import BackendClosedError, BackendProtocolError
+from torchstash.cache.errors import BackendProtocolError
 from torchstash.cache.keys import encode_key
 from torchstash.cache.network import Timeouts, TlsSettings
 from torchstash.cache.redis.opening import open_servers
+from torchstash.cache.server_backend import ServerBackend
 
 if TYPE_CHECKING:
     from torchstash.cache.redis.servers import Servers
@@ -35,13 +35,15 @@ _SCAN_COUNT = 1000
 # Of what is sent or asked for together: enough to hide the way there and back.
 _BATCH_KEYS = 512
 _BATCH_BYTES = 4 << 20
+# After the prefix, so that a user who may use that may have leases.
+_LEASE = b"\0lease\0"
 
 
 class RedisBackend(
-    RemoteCacheBackend[bytes],
-    Closable,
+    ServerBackend["Servers"],
     Containing,
     Deletable,
+    Leasable,
     Listable,
     ManyAtOnce,
     PutIfAbsent,
@@ -85,9 +87,15 @@ class RedisBackend(
         ttl_seconds: float | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     ) -> None:
-        super().__init__()
-        self._prefix = encode_key(prefix)
-        self._settings = {
+        servers = open_servers(
+            [(host, port), *others],
+            db=db,
+            username=username,
+            password=password,
+            tls=tls,
+            timeouts=timeouts,
+        )
+        settings = {
             "host": host,
             "port": port,
             "others": tuple(others),
@@ -99,64 +107,58 @@ class RedisBackend(
             "ttl_seconds": ttl_seconds,
             "timeouts": timeouts,
         }
+        super().__init__(servers, f"{host}:{port}", settings)
+        self._prefix = encode_key(prefix)
         self._expiry: list[bytes] = []
         if ttl_seconds is not None:
             self._expiry = [b"PX", b"%d" % max(1, round(ttl_seconds * 1000))]
-        self._open: Servers | None = open_servers(
-            [(host, port), *others],
-            db=db,
-            username=username,
-            password=password,
-            tls=tls,
-            timeouts=timeouts,
-        )
-
-    @override
-    def __reduce__(self) -> tuple[object, ...]:
-        """Another process connects to the same servers, with the same password."""
-        return _reopen, (type(self), self._settings)
-
-    @property
-    def _servers(self) -> "Servers":
-        if self._open is None:
-            raise BackendClosedError(
-                f"the backend of {self._settings['host']}:{self._settings['port']} was closed; "
-                "make a new one"
-            )
-        return self._open
 
     @override
     def _get(self, key: str) -> bytes | None:
         raw_key = self._prefix + encode_key(key)
-        return _value(self._servers.run(b"GET", raw_key))
+        return _value(self._opened.run(b"GET", raw_key))
 
     @override
     def _put(self, key: str, data: Buffer) -> None:
         raw_key = self._prefix + encode_key(key)
-        self._servers.run(b"SET", raw_key, flat_view(data), *self._expiry)
+        self._opened.run(b"SET", raw_key, flat_view(data), *self._expiry)
 
     @override
     def put_if_absent(self, key: str, data: Buffer) -> bool:
         raw_key = self._prefix + encode_key(key)
-        reply = self._servers.run(b"SET", raw_key, flat_view(data), *self._expiry, b"NX")
+        reply = self._opened.run(b"SET", raw_key, flat_view(data), *self._expiry, b"NX")
         return reply is not None
+
+    @override
+    def acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
+        name = self._prefix + _LEASE + encode_key(key)
+        life = b"%d" % max(1, round(life_seconds * 1000))
+        return self._opened.run(b"SET", name, holder, b"PX", life, b"NX") is not None
+
+    @override
+    def release_lease(self, key: str, holder: bytes) -> None:
+        # Two steps: a script would do it in one, but not every user may run scripts. A lease that
+        # runs out in between, and is another's by then, is lost to that one.
+        name = self._prefix + _LEASE + encode_key(key)
+        if _value(self._opened.run(b"GET", name)) == holder:
+            self._opened.run(b"UNLINK", name)
 
     @override
     def contains(self, key: str) -> bool:
         raw_key = self._prefix + encode_key(key)
-        return self._servers.run(b"EXISTS", raw_key) == 1
+        return self._opened.run(b"EXISTS", raw_key) == 1
 
     @override
     def delete(self, key: str) -> bool:
         raw_key = self._prefix + encode_key(key)
-        return self._servers.run(b"UNLINK", raw_key) == 1
+        return self._opened.run(b"UNLINK", raw_key) == 1
 
     @override
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Keys that begin with `prefix`, in order: collected from every server first."""
         pattern = _glob_literal(self._prefix + encode_key(prefix)) + b"*"
         found: set[bytes] = set()
-        for master in self._servers.masters():
+        for master in self._opened.masters():
             cursor = b"0"
             while True:
                 cursor, page = self._scan(master, cursor, pattern)
@@ -164,12 +166,14 @@ class RedisBackend(
                 if cursor == b"0":
                     break
         for raw_key in sorted(found):
-            yield raw_key[len(self._prefix) :].decode()
+            raw_name = raw_key[len(self._prefix) :]
+            if not raw_name.startswith(_LEASE):
+                yield raw_name.decode()
 
     def _scan(
         self, master: tuple[str, int], cursor: bytes, pattern: bytes
     ) -> tuple[bytes, list[bytes]]:
-        reply = self._servers.run_at(
+        reply = self._opened.run_at(
             master, b"SCAN", cursor, b"MATCH", pattern, b"COUNT", b"%d" % _SCAN_COUNT
         )
         match reply:
@@ -194,11 +198,11 @@ class RedisBackend(
         values: list[object] = []
         for start in range(0, len(names), _BATCH_KEYS):
             batch = raw_keys[start : start + _BATCH_KEYS]
-            if self._servers.is_cluster():
+            if self._opened.is_cluster():
                 # MGET is for keys of one slot there.
-                values += self._servers.run_many([(b"GET", k) for k in batch])
+                values += self._opened.run_many([(b"GET", k) for k in batch])
             else:
-                values += _values(self._servers.run(b"MGET", *batch), len(batch))
+                values += _values(self._opened.run(b"MGET", *batch), len(batch))
         pairs = ((name, _value(value)) for name, value in zip(names, values, strict=True))
         return {name: value for name, value in pairs if value is not None}
 
@@ -213,20 +217,18 @@ class RedisBackend(
                 batch.append((b"SET", raw_key, view, *self._expiry))
                 batch_bytes += len(view)
                 if len(batch) >= _BATCH_KEYS or batch_bytes >= _BATCH_BYTES:
-                    self._servers.run_many(batch)
+                    self._opened.run_many(batch)
                     batch, batch_bytes = [], 0
             if batch:
-                self._servers.run_many(batch)
+                self._opened.run_many(batch)
         except Exception:
             cache_counters.exception(self._name)
             raise
         cache_counters.put(self._name, len(values))
 
     @override
-    def close(self) -> None:
-        servers, self._open = self._open, None
-        if servers is not None:
-            servers.close()
+    def _close_client(self, client: "Servers") -> None:
+        client.close()
 
 
 def _value(reply: object) -> bytes | None:
@@ -244,7 +246,3 @@ def _values(reply: object, count: int) -> list[object]:
 def _glob_literal(text: bytes) -> bytes:
     """The pattern that means exactly `text`."""
     return re.sub(rb"([*?\[\]\\^-])", rb"\\\1", text)
-
-
-def _reopen(kind: type[RedisBackend], settings: dict[str, Any]) -> RedisBackend:
-    return kind(**settings)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import hiredis
 
+from torchstash.cache.buffers import BytesToFill
 from torchstash.cache.errors import (
     BackendProtocolError,
     BackendTimeoutError,
@@ -23,6 +24,14 @@ _NOTED_SECONDS = 0.005
 
 class ReplyError(Exception):
     """An error that the server replied; `str` gives its text, which begins with a code."""
+
+
+# From this size a value that comes alone is received where it stays, past the parser.
+_DIRECT_BYTES = 128 << 10
+_VALUE = ord("$")
+_END = b"\r\n"
+# `$`, the digits of any size, and the end of the line.
+_HEADER_MAX_BYTES = 24
 
 
 class _NeedsMore:
@@ -107,6 +116,10 @@ class RespConnection:
             count = self._socket.recv_into(self._buffer)
             if count == 0:
                 raise ConnectionResetError("end of stream")
+            if replies == 1 and received_bytes == 0:
+                value_bytes = self._size_of_large_value(count)
+                if value_bytes is not None:
+                    return [self._receive_value(sent, count, value_bytes)]
             received_bytes += count
             # The stub does not know that it takes any buffer.
             self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
@@ -117,6 +130,47 @@ class RespConnection:
                         self._socket.settimeout(self._timeouts.operation_seconds)
                     return found
             adjusted = True
+
+    def _size_of_large_value(self, count: int) -> int | None:
+        """The size of the large value that the first bytes of a reply announce."""
+        if self._buffer[0] != _VALUE or count < _HEADER_MAX_BYTES:
+            return None
+        end = self._buffer.find(b"\r\n", 0, _HEADER_MAX_BYTES)
+        digits = bytes(self._buffer[1:end]) if end > 0 else b""
+        size_bytes = int(digits) if digits.isdigit() else 0
+        # What the buffer may hold already comes cheaper by the parser.
+        return size_bytes if size_bytes >= _DIRECT_BYTES else None
+
+    def _receive_value(self, sent: float, count: int, size_bytes: int) -> bytes:
+        """A large value, received in place: the parser would hold it twice while it grows."""
+        start = self._buffer.find(b"\r\n") + 2
+        filled = BytesToFill(size_bytes)
+        have = min(count - start, size_bytes)
+        filled.view[:have] = memoryview(self._buffer)[start : start + have]
+        ending = bytes(self._buffer[start + have : count])
+        received_bytes = count
+        while have < size_bytes or len(ending) < len(_END):
+            left = sent + self._timeouts.for_bytes(received_bytes) - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the time is up")
+            self._socket.settimeout(left)
+            if have < size_bytes:
+                count = self._socket.recv_into(filled.view[have:])
+                have += count
+            else:
+                more = self._socket.recv(len(_END) - len(ending))
+                count = len(more)
+                ending += more
+            if count == 0:
+                raise ConnectionResetError("end of stream")
+            received_bytes += count
+        if ending != _END:
+            raise BackendProtocolError(
+                f"the Redis server at {self._place} ended a value with {ending[:20]!r}; "
+                "is it a Redis server?"
+            )
+        self._socket.settimeout(self._timeouts.operation_seconds)
+        return filled.finish()
 
     def close(self) -> None:
         """Close the descriptor, without a word to the server."""

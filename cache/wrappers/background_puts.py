@@ -14,10 +14,12 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import ClassVar
 
 from typing_extensions import Buffer, override
 
 from torchstash.cache.backend import RemoteCacheBackend
+from torchstash.cache.capabilities import ComputeOnce, Containing
 from torchstash.cache.errors import BackendClosedError
 from torchstash.cache.keys import encode_key
 from torchstash.cache.observation import current_notes
@@ -37,6 +39,9 @@ class BackgroundPuts(Wrapper):
         max_bytes: How large their values may be together.
         exit_seconds: How long the end of the interpreter, or `close`, waits for them.
     """
+
+    # What waits would have to be looked through, or waited for, by all others.
+    honours: ClassVar[frozenset[type]] = frozenset({Containing, ComputeOnce})
 
     def __init__(
         self,
@@ -105,6 +110,10 @@ class BackgroundPuts(Wrapper):
     def put_many(self, values: Mapping[str, bytes]) -> None:
         for key, data in values.items():
             self._put(key, data)
+
+    @override
+    def _contains(self, key: str) -> bool:
+        return self._queued(key) is not None or super()._contains(key)
 
     def flush(self, timeout_seconds: float | None = None) -> bool:
         """Wait until everything that was put before is written, or has failed.

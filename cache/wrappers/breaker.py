@@ -4,6 +4,9 @@ The circuit breaker of "Release It!" (Nygard, 2007): closed, it lets everything 
 failures in a row, or when they have cost too much time, it opens and lets nothing through; from
 time to time it is half open, while one probe finds out whether things are well again. Time comes
 from a clock that is handed over.
+
+Lost time is forgotten as time passes, not by a success: a server may answer every put and let every
+get wait (docs/adr/0037).
 """
 
 import time
@@ -23,6 +26,8 @@ class BreakerLimits:
         lost_seconds: It opens when they have taken so long together: what a caller waits in vain
             for, before a dead backend costs nothing any more.
         probe_seconds: From one probe to the next.
+        forget_seconds: Within this time all of `lost_seconds` are forgotten, evenly; the probe
+            that closes it forgets half of them at once.
 
     Raises:
         ValueError: A number is not positive.
@@ -31,9 +36,11 @@ class BreakerLimits:
     failures: int = 3
     lost_seconds: float = 1.8
     probe_seconds: float = 10.0
+    forget_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        if not (self.failures > 0 and self.lost_seconds > 0 and self.probe_seconds > 0):
+        numbers = (self.failures, self.lost_seconds, self.probe_seconds, self.forget_seconds)
+        if not all(number > 0 for number in numbers):
             raise ValueError(f"the limits of a breaker must be positive, not {self}")
 
 
@@ -41,7 +48,7 @@ class Admission(Enum):
     """What a breaker lets an operation do."""
 
     GO = "closed"
-    # The one that finds out. Whoever gets this must call `succeeded` or `failed`.
+    # The one that finds out. Whoever gets this must call `recovered` or `failed`.
     PROBE = "half_open"
     STOP = "open"
 
@@ -56,7 +63,9 @@ class Breaker:
         self._clock = clock
         self._lock = fork_safe_lock()
         self._failures = 0
+        # As of `_lost_at`.
         self._lost_seconds = 0.0
+        self._lost_at = 0.0
         self._is_open = False
         self._next_probe = 0.0
 
@@ -67,7 +76,14 @@ class Breaker:
     @property
     def seconds_left(self) -> float:
         """How much more time failures may cost before it opens."""
-        return self._limits.lost_seconds - self._lost_seconds
+        if not self._lost_seconds:
+            return self._limits.lost_seconds
+        return self._limits.lost_seconds - self._remembered(self._clock())
+
+    def _remembered(self, now: float) -> float:
+        """The seconds that were lost and are not forgotten yet."""
+        share = (now - self._lost_at) / self._limits.forget_seconds
+        return max(0.0, self._lost_seconds - share * self._limits.lost_seconds)
 
     def admit(self) -> Admission:
         """Whether an operation may go on. A probe that never ends is not waited for."""
@@ -83,23 +99,33 @@ class Breaker:
             return Admission.PROBE
 
     def succeeded(self) -> None:
-        """The backend answered, whatever it said."""
-        if self._failures or self._is_open:
+        """The backend answered, whatever it said. Closes nothing: it may be an old operation."""
+        if self._failures:
             with self._lock:
                 self._failures = 0
-                self._lost_seconds = 0.0
+
+    def recovered(self) -> None:
+        """The backend answered a probe."""
+        with self._lock:
+            if self._is_open:
                 self._is_open = False
+                self._failures = 0
+                now = self._clock()
+                half = self._limits.lost_seconds / 2
+                self._lost_seconds, self._lost_at = min(self._remembered(now), half), now
 
     def failed(self, elapsed_seconds: float) -> None:
         """The backend did not answer, and that took so long."""
         with self._lock:
             self._failures += 1
-            self._lost_seconds += elapsed_seconds
             if self._is_open:
+                # A probe, which nobody waited for.
                 return
+            now = self._clock()
+            self._lost_seconds, self._lost_at = self._remembered(now) + elapsed_seconds, now
             if (
                 self._failures >= self._limits.failures
                 or self._lost_seconds >= self._limits.lost_seconds
             ):
                 self._is_open = True
-                self._next_probe = self._clock() + self._limits.probe_seconds
+                self._next_probe = now + self._limits.probe_seconds

@@ -5,15 +5,19 @@ for the sample, said once in the log, and forgotten. What is wrong with the call
 UTF-8 cannot encode, is raised: that is not a fault of the backend, and would never get better.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar, TypeVar
 
 from typing_extensions import override
 
 from torchstash.cache.backend import RemoteCacheBackend
+from torchstash.cache.capabilities import Leasable, Listable
 from torchstash.cache.errors import InvalidKeyError
 from torchstash.cache.fork_safe_lock import fork_safe_lock
 from torchstash.cache.observation import current_notes
 from torchstash.cache.wrappers.wrapper import Wrapper
+
+T = TypeVar("T")
 
 
 class Forgiving(Wrapper):
@@ -22,6 +26,9 @@ class Forgiving(Wrapper):
     Raises:
         InvalidKeyError: UTF-8 cannot encode a key.
     """
+
+    # A list that ends early, or a claim that nobody gave, would be taken for what it is not.
+    honours: ClassVar[frozenset[type]] = Wrapper.honours - {Listable, Leasable}
 
     def __init__(self, inner: RemoteCacheBackend[bytes]) -> None:
         super().__init__(inner)
@@ -35,41 +42,45 @@ class Forgiving(Wrapper):
 
     @override
     def _get(self, key: str) -> bytes | None:
-        try:
-            return self.inner.get(key)
-        except InvalidKeyError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the boundary to the user's program
-            self._forgive(error)
-            return None
+        return self._try(lambda: super(Forgiving, self)._get(key), None)
 
     @override
     def _put(self, key: str, data: bytes) -> None:
-        try:
-            self.inner.put(key, data)
-        except InvalidKeyError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the boundary to the user's program
-            self._forgive(error)
+        self._try(lambda: self.inner.put(key, data), None)
 
     @override
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
-        try:
-            return super().get_many(keys)
-        except InvalidKeyError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the boundary to the user's program
-            self._forgive(error)
-            return {}
+        nothing: dict[str, bytes] = {}
+        return self._try(lambda: super(Forgiving, self).get_many(keys), nothing)
 
     @override
     def put_many(self, values: Mapping[str, bytes]) -> None:
+        self._try(lambda: super(Forgiving, self).put_many(values), None)
+
+    @override
+    def _contains(self, key: str) -> bool:
+        return self._try(lambda: super(Forgiving, self)._contains(key), False)
+
+    @override
+    def _delete(self, key: str) -> bool:
+        return self._try(lambda: super(Forgiving, self)._delete(key), False)
+
+    @override
+    def _put_if_absent(self, key: str, data: bytes) -> bool:
+        return self._try(lambda: super(Forgiving, self)._put_if_absent(key, data), False)
+
+    @override
+    def _abandon(self, key: str) -> None:
+        self._try(lambda: super(Forgiving, self)._abandon(key), None)
+
+    def _try(self, work: Callable[[], T], otherwise: T) -> T:
         try:
-            super().put_many(values)
+            return work()
         except InvalidKeyError:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary to the user's program
             self._forgive(error)
+            return otherwise
 
     @override
     def close(self) -> None:

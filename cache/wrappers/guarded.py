@@ -12,12 +12,12 @@ thread would cost more than a local server. docs/adr/0013 tells when it is not.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from typing_extensions import Buffer, override
 
 from torchstash.cache.backend import RemoteCacheBackend
-from torchstash.cache.capabilities import SelfTimed
+from torchstash.cache.capabilities import Listable, SelfTimed
 from torchstash.cache.errors import (
     BackendFullError,
     BackendReadOnlyError,
@@ -66,6 +66,9 @@ class Guarded(Wrapper):
         BackendBusyError: Too many calls hang.
     """
 
+    # A list of no known length has no deadline.
+    honours: ClassVar[frozenset[type]] = Wrapper.honours - {Listable}
+
     def __init__(
         self,
         inner: RemoteCacheBackend[bytes],
@@ -77,6 +80,7 @@ class Guarded(Wrapper):
     ) -> None:
         super().__init__(inner)
         self._timeouts = timeouts
+        self._limits = limits
         self._breaker = Breaker(limits, clock=clock)
         self._calls = BoundedCalls(max_threads)
         self._clock = clock
@@ -122,16 +126,42 @@ class Guarded(Wrapper):
         size_bytes = sum(map(len, kept.values()))
         self._run(partial(super().put_many, kept), size_bytes, "a put of many")
 
+    @override
+    def _contains(self, key: str) -> bool:
+        return self._run(partial(super()._contains, key), 0, "a look-up")
+
+    @override
+    def _delete(self, key: str) -> bool:
+        return self._run(partial(super()._delete, key), 0, "a deletion")
+
+    @override
+    def _put_if_absent(self, key: str, data: Buffer) -> bool:
+        value = bytes(data)
+        work = partial(super()._put_if_absent, key, value)
+        return self._run(work, len(value), "a put if absent")
+
+    @override
+    def _acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
+        work = partial(super()._acquire_lease, key, holder, life_seconds)
+        return self._run(work, 0, "a claim")
+
+    @override
+    def _release_lease(self, key: str, holder: bytes) -> None:
+        self._run(partial(super()._release_lease, key, holder), 0, "the end of a claim")
+
     def _run(self, work: Callable[[], T], size_bytes: int, doing: str) -> T:
         if self._breaker.is_open():
             self._skip_or_probe(work, doing)
         budget = self._timeouts.for_bytes(size_bytes)
         started = self._clock()
         try:
-            if started < self._trusted_until:
+            seconds_left = self._breaker.seconds_left
+            # The backend's own deadline comes too late where some time was lost already.
+            is_in_time = seconds_left >= min(budget, self._limits.lost_seconds)
+            if started < self._trusted_until and is_in_time:
                 result = work()
             else:
-                budget = min(budget + self._timeouts.connect_seconds, self._breaker.seconds_left)
+                budget = min(budget + self._timeouts.connect_seconds, seconds_left)
                 result = self._calls.run(work, budget, f"{doing} by {self._engine}")
         except _ANSWERS:
             self._answered(started, budget)
@@ -178,8 +208,8 @@ class Guarded(Wrapper):
         try:
             work()
         except _ANSWERS:
-            self._breaker.succeeded()
+            self._breaker.recovered()
         except Exception:  # noqa: BLE001 - counted by `inner`, and the breaker stays open
             self._breaker.failed(self._clock() - started)
         else:
-            self._breaker.succeeded()
+            self._breaker.recovered()

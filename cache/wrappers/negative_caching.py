@@ -80,6 +80,22 @@ class NegativeCaching(Wrapper):
         finally:
             self._forget(values)
 
+    @override
+    def _acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
+        is_given = super()._acquire_lease(key, holder, life_seconds)
+        if is_given:
+            # Who is to do the work looks first whether somebody else has just done it.
+            self._forget([key])
+        return is_given
+
+    @override
+    def _put_if_absent(self, key: str, data: bytes) -> bool:
+        self._forget([key])
+        try:
+            return super()._put_if_absent(key, data)
+        finally:
+            self._forget([key])
+
     def _is_absent(self, key: str) -> bool:
         until = self._absent.get(key)
         return until is not None and self._clock() < until

@@ -5,23 +5,34 @@ that counts: a put that it took is stored, and a get that it answered with nothi
 fault in a nearer tier never fails an operation; it stands in the sample as `fault:<tier>`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
+from typing import Any, ClassVar, Self, cast
 
 from typing_extensions import Buffer, override
 
 from torchstash.cache.backend import RemoteCacheBackend
-from torchstash.cache.capabilities import Closable, ManyAtOnce
+from torchstash.cache.capabilities import (
+    Closable,
+    ComputeOnce,
+    Containing,
+    Deletable,
+    Leasable,
+    Listable,
+    ManyAtOnce,
+    PutIfAbsent,
+)
 from torchstash.cache.errors import InvalidKeyError
 from torchstash.cache.many_at_once import get_many, put_many
 from torchstash.cache.observation import current_notes, engine_name
+from torchstash.cache.wrappers.forwarding import Passing, capabilities_of, class_with, make_again
 
 # Under a stream of puts to other keys a fill gives up; the next get fills again.
 _FILL_ATTEMPTS = 3
 
 
-class Tiers(RemoteCacheBackend[bytes], ManyAtOnce, Closable):
-    """Tiers by name, the nearest first.
+class Tiers(Passing, ManyAtOnce, Closable):
+    """Tiers by name, the nearest first. What the last one can do they can, most of it together.
 
     Args:
         tiers: At least one. Names stand in samples.
@@ -29,6 +40,20 @@ class Tiers(RemoteCacheBackend[bytes], ManyAtOnce, Closable):
     Raises:
         ValueError: There is no tier.
     """
+
+    _public_class: ClassVar[type[Any] | None] = None
+
+    def __new__(cls, tiers: Sequence[tuple[str, RemoteCacheBackend[bytes]]]) -> Self:
+        """Of the class that has what the backends inside can do."""
+        each = [capabilities_of(tier) for _, tier in tiers]
+        if not each:
+            return object.__new__(cls)
+        # An entry is where any tier has it, and is gone when all have deleted it.
+        found = each[-1] - ({Containing, Deletable} - frozenset.intersection(*each))
+        if any(ComputeOnce in one for one in each):
+            found |= {ComputeOnce}
+        self: Self = object.__new__(class_with(cls, found))
+        return self
 
     def __init__(self, tiers: Sequence[tuple[str, RemoteCacheBackend[bytes]]]) -> None:
         super().__init__()
@@ -38,6 +63,11 @@ class Tiers(RemoteCacheBackend[bytes], ManyAtOnce, Closable):
         # Changes with every put: each number is given once, by an iterator, which is atomic.
         self._put_numbers = count(1)
         self._puts = 0
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        """Another process makes the same tiers, where each can be pickled."""
+        return make_again, (self._public_class or type(self), (self._tiers,), {})
 
     @property
     def tiers(self) -> tuple[tuple[str, RemoteCacheBackend[bytes]], ...]:
@@ -111,6 +141,44 @@ class Tiers(RemoteCacheBackend[bytes], ManyAtOnce, Closable):
             put_many(self._tiers[-1][1], kept)
         finally:
             self._put_nearer(kept)
+
+    @override
+    def _contains(self, key: str) -> bool:
+        return any(cast(Containing, tier).contains(key) for _, tier in self._tiers)
+
+    @override
+    def _delete(self, key: str) -> bool:
+        # The last tier first, and told as a put is: a fill that runs asks it again.
+        self._puts = next(self._put_numbers)
+        found = [cast(Deletable, tier).delete(key) for _, tier in reversed(self._tiers)]
+        self._puts = next(self._put_numbers)
+        return any(found)
+
+    @override
+    def _keys(self, prefix: str) -> Iterator[str]:
+        yield from cast(Listable, self.inner).keys(prefix)
+
+    @override
+    def _put_if_absent(self, key: str, data: Buffer) -> bool:
+        value = data if isinstance(data, bytes) else bytes(data)
+        is_new = cast(PutIfAbsent, self.inner).put_if_absent(key, value)
+        if is_new:
+            self._put_nearer({key: value})
+        return is_new
+
+    @override
+    def _acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
+        return cast(Leasable, self.inner).acquire_lease(key, holder, life_seconds)
+
+    @override
+    def _release_lease(self, key: str, holder: bytes) -> None:
+        cast(Leasable, self.inner).release_lease(key, holder)
+
+    @override
+    def _abandon(self, key: str) -> None:
+        for _, tier in self._tiers:
+            if isinstance(tier, ComputeOnce):
+                tier.abandon(key)
 
     @override
     def close(self) -> None:

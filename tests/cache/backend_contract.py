@@ -7,6 +7,7 @@ capabilities that the backend does not have are not collected into failures: the
 import functools
 import hashlib
 import threading
+import time
 
 import pytest
 
@@ -14,8 +15,10 @@ from torchstash.cache import (
     Containing,
     Deletable,
     InvalidKeyError,
+    Leasable,
     Listable,
     ManyAtOnce,
+    PutIfAbsent,
     RemoteCacheBackend,
 )
 
@@ -226,6 +229,72 @@ class BackendContract:
         if not isinstance(backend, Listable):
             pytest.skip("this backend does not list")
         names = [f"many/{i:05}" for i in range(1100)]
-        for name in reversed(names):
-            backend.put(name, b"x")
+        values = dict.fromkeys(reversed(names), b"x")
+        if isinstance(backend, ManyAtOnce):
+            backend.put_many(values)
+        else:
+            for name, value in values.items():
+                backend.put(name, value)
         assert list(backend.keys("many/")) == names
+
+    def test_put_if_absent(self, backend: RemoteCacheBackend[bytes]) -> None:
+        if not isinstance(backend, PutIfAbsent):
+            pytest.skip("this backend always replaces")
+        assert backend.put_if_absent("key", b"first")
+        assert not backend.put_if_absent("key", b"second")
+        assert backend.get("key") == b"first"
+
+    def test_a_lease_has_one_holder(self, backend: RemoteCacheBackend[bytes]) -> None:
+        if not isinstance(backend, Leasable):
+            pytest.skip("this backend keeps no leases")
+        for key in ("key", "", "nul\0", "\u00e9" * 300):
+            assert backend.acquire_lease(key, b"one", 1000.0)
+            assert not backend.acquire_lease(key, b"other", 1000.0)
+            backend.release_lease(key, b"other")
+            assert not backend.acquire_lease(key, b"other", 1000.0)
+            backend.release_lease(key, b"one")
+            backend.release_lease(key, b"one")
+            assert backend.acquire_lease(key, b"other", 1000.0)
+            assert backend.get(key) is None
+        if isinstance(backend, Listable):
+            assert list(backend.keys()) == []
+        with pytest.raises(InvalidKeyError, match="surrogate"):
+            backend.acquire_lease("\ud800", b"one", 1000.0)
+
+    def test_a_lease_runs_out(self, backend: RemoteCacheBackend[bytes]) -> None:
+        if not isinstance(backend, Leasable):
+            pytest.skip("this backend keeps no leases")
+        assert backend.acquire_lease("key", b"one", 0.05)
+        give_up = time.monotonic() + 60
+        while not backend.acquire_lease("key", b"other", 1000.0):
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+        backend.release_lease("key", b"one")
+        assert not backend.acquire_lease("key", b"third", 1000.0)
+
+    def test_one_of_many_gets_a_lease(self, backend: RemoteCacheBackend[bytes]) -> None:
+        if not isinstance(backend, Leasable):
+            pytest.skip("this backend keeps no leases")
+        leasable: Leasable = backend
+        for life_seconds in (0.001, 1000.0):
+            start = threading.Barrier(8)
+            given: list[bool] = []
+
+            def acquire(
+                i: int,
+                start: threading.Barrier = start,
+                given: list[bool] = given,
+                life_seconds: float = life_seconds,
+            ) -> None:
+                start.wait()
+                given.append(leasable.acquire_lease("key", b"%d" % i, life_seconds))
+
+            threads = [threading.Thread(target=acquire, args=(i,)) for i in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert any(given)
+            if life_seconds == 0.001:
+                time.sleep(0.002)  # It has run out: the others take it over.
+        assert given.count(True) == 1

@@ -1,8 +1,10 @@
 """Code that a test runs in another process."""
 
+import itertools
 import os
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 
@@ -36,6 +38,38 @@ def end_child(child: tuple[int, int]) -> None:
     _, status = os.waitpid(pid, 0)
     if report or status:
         raise AssertionError(f"the child ended with status {status}:\n{report}")
+
+
+def fork_while_threads_work(
+    work: Callable[[str, int], None], in_child: Callable[[], None], *, forks: int
+) -> None:
+    """Fork children that run `in_child`, one after another, while three threads repeat `work`.
+
+    `work` gets the name of its thread and a number that counts up; what it raises fails the test.
+    """
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def repeat(name: str) -> None:
+        try:
+            for i in itertools.count():
+                if stop.is_set():
+                    return
+                work(name, i)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=repeat, args=(f"thread/{i}",)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(forks):
+            run_in_child(in_child)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not failures
 
 
 def run_python(code: str, *arguments: object, environment: dict[str, str] | None = None) -> str:

@@ -1,5 +1,4 @@
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torchstash.tests.cache.backend_contract import content
 from torchstash.tests.cache.child_process import (
     end_child,
     end_python,
+    fork_while_threads_work,
     run_in_child,
     start_child,
     start_python,
@@ -119,19 +119,10 @@ def test_children_outlive_the_parents_connections(store: DiskBackend) -> None:
 
 
 def test_forks_while_threads_work(store: DiskBackend) -> None:
-    stop = threading.Event()
-    failures: list[BaseException] = []
-
-    def work(name: str) -> None:
-        i = 0
-        try:
-            while not stop.is_set():
-                i += 1
-                size_bytes = 100_000 if i % 5 == 0 else 100
-                store.put(name, content(size_bytes, i))
-                assert store.get(name) == content(size_bytes, i)
-        except BaseException as error:
-            failures.append(error)
+    def work(name: str, i: int) -> None:
+        size_bytes = 100_000 if i % 5 == 0 else 100
+        store.put(name, content(size_bytes, i))
+        assert store.get(name) == content(size_bytes, i)
 
     def in_child() -> None:
         before = cache_counters.snapshot()["backend:DiskBackend"].put
@@ -140,17 +131,7 @@ def test_forks_while_threads_work(store: DiskBackend) -> None:
             assert store.get(f"child/{i}") == content(1000, i)
         assert cache_counters.snapshot()["backend:DiskBackend"].put == before + 5
 
-    threads = [threading.Thread(target=work, args=(f"thread/{i}",)) for i in range(3)]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in range(15):
-            run_in_child(in_child)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert not failures
+    fork_while_threads_work(work, in_child, forks=15)
 
 
 def test_a_fork_in_the_middle_of_a_listing(store: DiskBackend) -> None:

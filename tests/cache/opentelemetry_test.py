@@ -9,9 +9,16 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from torchstash.cache import CacheSample, MemoryBackend, RemoteCache, RemoteCachePassthroughSerde
+from torchstash.cache import (
+    CacheSample,
+    MemoryBackend,
+    MemorySink,
+    RemoteCache,
+    RemoteCachePassthroughSerde,
+)
 from torchstash.cache.opentelemetry import OpenTelemetrySink
 from torchstash.proto.cache.v1 import cache_sample_pb2 as pb
+from torchstash.tests.cache.child_process import run_python
 
 
 class Recorded:
@@ -130,3 +137,29 @@ def test_numbers_of_a_newer_schema(recorded: Recorded) -> None:
 
 def test_without_an_sdk_nothing_happens() -> None:
     OpenTelemetrySink().log(_failed())
+
+
+def test_samples_tell_which_span_asked(recorded: Recorded) -> None:
+    sink = MemorySink()
+    cache: RemoteCache[bytes] = RemoteCache(
+        MemoryBackend(), RemoteCachePassthroughSerde(), sink=sink
+    )
+    cache.put("key", b"x")
+    with recorded.tracers.get_tracer("test").start_as_current_span("compile") as span:
+        cache.get("key")
+    outside, inside = sink.samples
+    assert (outside.trace_id, outside.span_id) == (b"", b"")
+    context = span.get_span_context()
+    assert inside.trace_id.hex() == trace.format_trace_id(context.trace_id)
+    assert inside.span_id.hex() == trace.format_span_id(context.span_id)
+
+
+def test_a_program_that_does_not_trace_imports_no_tracing() -> None:
+    code = """
+import sys
+from torchstash.cache import MemoryBackend, MemorySink, RemoteCache, RemoteCachePassthroughSerde
+sink = MemorySink()
+RemoteCache(MemoryBackend(), RemoteCachePassthroughSerde(), sink=sink).get("key")
+print(sink.samples[0].trace_id, "opentelemetry" in sys.modules)
+"""
+    assert run_python(code) == "b'' False\n"

@@ -95,7 +95,7 @@ class TestAgreement:
             for size_bytes in (0, 10, 100_000, 9 << 20):
                 backend.put("key", content(size_bytes))
                 assert backend.get("key") == content(size_bytes)
-            agreed = backend._operations._agreed
+            agreed = backend._opened._agreed
             assert agreed is not None
             assert agreed.hashing.number == chosen
 

@@ -15,7 +15,8 @@ import importlib, sys, torchstash
 for layer in (
     "cache", "cache.envelope", "cache.http", "cache.network", "cache.object_store",
     "cache.opening", "cache.reapi", "cache.redis", "cache.torch_compile", "cache.wrappers",
-    "content_store", "prims",
+    "content_store", "content_store.distributed_checkpoint", "content_store.exchange",
+    "content_store.movement", "prims", "prims.torch_repro",
 ):
     module = importlib.import_module("torchstash." + layer)
     assert module.__file__.startswith(sys.prefix), module.__file__
@@ -69,6 +70,18 @@ def test_the_command_helps(environment: Path) -> None:
     done = _run(environment, "torchstash", "--help")
     assert done.returncode == 0, done.stderr
     assert "torchstash" in done.stdout
+
+
+def test_pytorch_finds_the_plug_in(environment: Path) -> None:
+    """The environment asks `import torch` for it."""
+    program = (
+        "import os; os.environ['TORCHSTASH_REPRO'] = '1'; import torch; "
+        "import torch._dynamo.debug_utils as debug_utils; "
+        "print(debug_utils.ContentStoreWriter.__module__)"
+    )
+    done = _run(environment, "python", "-c", program)
+    assert done.returncode == 0, done.stderr
+    assert "torchstash.prims.torch_repro" in done.stdout
 
 
 def test_a_benchmark_of_a_checkout_runs_beside_it(environment: Path) -> None:

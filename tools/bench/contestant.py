@@ -27,6 +27,8 @@ class Trial:
     synchronize: Callable[[], None] = _nothing
     # Gives back what the preparation took.
     close: Callable[[], None] = _nothing
+    # Makes anew what `call` uses up, untimed, before each call. A sample is one call then.
+    set_up: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)

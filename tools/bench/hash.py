@@ -7,15 +7,13 @@ sense; 130: interrupted.
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from absl import app
-from rich.console import Console
 
 from torchstash.tools.bench.arguments import bench_parser, parse_names, parse_sizes
-from torchstash.tools.bench.measure import Effort
-from torchstash.tools.bench.plot import require_matplotlib
-from torchstash.tools.bench.program import exit_status
-from torchstash.tools.bench.publish import Picture, publish
+from torchstash.tools.bench.outcome import Outcome
+from torchstash.tools.bench.publish import Picture, run_and_publish
 
 _DESCRIPTION = (
     "Measures how fast storages are hashed: torchstash on each device, libraries, PyTorch's own"
@@ -51,25 +49,16 @@ def main(arguments: argparse.Namespace) -> int:
     from torchstash.tools.bench.devices import present_devices, require_devices  # noqa: PLC0415
     from torchstash.tools.bench.hashing import benchmark, ours  # noqa: PLC0415
 
-    def run() -> None:
-        if arguments.plot is not None:
-            require_matplotlib()
-        outcome = benchmark.run_benchmark(
+    def run(**common: Any) -> Outcome:  # noqa: ANN401 - what all benchmarks take
+        return benchmark.run_benchmark(
             devices=require_devices(arguments.devices or present_devices()),
             sizes=arguments.sizes,
             batches=_BATCHES,
-            only=arguments.only or (),
-            effort=Effort(budget_seconds=arguments.budget),
-            console=Console(stderr=True),
-        )
-        publish(
-            outcome,
-            json_path=arguments.json,
-            plot_path=arguments.plot,
-            picture=Picture(benchmark.SINGLE, "Hashing one storage", ours.NAME),
+            **common,
         )
 
-    return exit_status("hash", run)
+    picture = Picture(benchmark.SINGLE, "Hashing one storage", ours.NAME)
+    return run_and_publish("hash", arguments, run, picture)
 
 
 if __name__ == "__main__":

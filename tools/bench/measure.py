@@ -3,7 +3,7 @@
 In each round every contestant gives one sample (A B C, A B C, ...), so that a machine that slows
 down or is shared slows all of them alike; medians forget the rounds in which one was disturbed. A
 sample is as many calls as make the clock's own cost vanish (after `timeit`), with an accelerator
-synchronized on both sides.
+synchronized on both sides; or one call, where something has to be set up before each.
 
 Before that each contestant runs once, untimed: it loads, compiles and faults its pages in, and
 its result is checked. One that cannot run, or errs, has a problem instead of times; the others go
@@ -30,7 +30,8 @@ class Effort:
     """How much is spent on each contestant in each case."""
 
     rounds: int = 25
-    # A contestant that has used this up sits the other rounds out. Each is timed at least once.
+    # A contestant that has used this up, setting up included, sits the other rounds out. Each is
+    # timed at least once.
     budget_seconds: float = 2.0
     # The least that a sample lasts.
     sample_seconds: float = 0.01
@@ -83,11 +84,15 @@ class _Entry(Generic[Work]):
         self._calls = 1
         # Of whole samples.
         self._seconds: list[float] = []
+        # What they took, with what was set up for them.
+        self._spent_seconds = 0.0
+        self._last_spent_seconds = 0.0
         self._problem: str | None = None
 
     def warm_up(self, work: Work) -> None:
         with self._problems_noted():
             self._trial = self._contestant.prepare(work)
+            self._set_up()
             result = self._trial.call()
             self._trial.synchronize()
             self._trial.check(result)
@@ -97,7 +102,8 @@ class _Entry(Generic[Work]):
         if self._problem is not None:
             return
         # The next one will last as long as the last one did.
-        if self._seconds and sum(self._seconds) + self._seconds[-1] > self._effort.budget_seconds:
+        will_have_spent = self._spent_seconds + self._last_spent_seconds
+        if self._seconds and will_have_spent > self._effort.budget_seconds:
             return
         with self._problems_noted():
             self._seconds.append(self._sample())
@@ -123,22 +129,32 @@ class _Entry(Generic[Work]):
 
     def _calibrate(self) -> None:
         least = self._effort.sample_seconds
-        while (seconds := self._sample()) < least:
+        while (seconds := self._sample()) < least and self._trial.set_up is None:
             # Twice, as the first calls may be slow; at most tenfold, as the clock may be coarse.
             factor = least / seconds if seconds > 0 else 10.0
             self._calls *= max(2, min(10, int(factor) + 1))
-        if seconds > self._effort.budget_seconds:
+        if self._last_spent_seconds > self._effort.budget_seconds:
             # It is timed once, and this was it.
             self._seconds.append(seconds)
+        self._spent_seconds = 0.0
+
+    def _set_up(self) -> None:
+        if self._trial.set_up is not None:
+            self._trial.set_up()
 
     def _sample(self) -> float:
         call, synchronize, clock = self._trial.call, self._trial.synchronize, self._clock
+        begin = clock()
+        self._set_up()
         synchronize()
         start = clock()
         for _ in itertools.repeat(None, self._calls):
             call()
         synchronize()
-        return clock() - start
+        end = clock()
+        self._last_spent_seconds = end - begin
+        self._spent_seconds += self._last_spent_seconds
+        return end - start
 
     @contextlib.contextmanager
     def _problems_noted(self) -> Iterator[None]:

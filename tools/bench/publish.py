@@ -1,12 +1,16 @@
-"""Hands an outcome to those who wait for it: the terminal, and the files that were asked for."""
+"""Runs a benchmark, and hands its outcome to the terminal and to the files that were asked for."""
 
+import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from torchstash.tools.bench.measure import Effort
 from torchstash.tools.bench.outcome import Outcome
-from torchstash.tools.bench.plot import write_plot
+from torchstash.tools.bench.plot import require_matplotlib, write_plot
+from torchstash.tools.bench.program import exit_status
 from torchstash.tools.bench.report import print_report
 from torchstash.tools.bench.results_json import write_json
 
@@ -23,6 +27,31 @@ class Picture:
     title: str
     # Name of the contestant that stands out.
     ours: str
+
+
+def run_and_publish(
+    benchmark: str, arguments: argparse.Namespace, run: Callable[..., Outcome], picture: Picture
+) -> int:
+    """Runs a benchmark as its command line says; gives the exit status.
+
+    Args:
+        benchmark: Its name, for messages.
+        arguments: With those of `bench_parser`.
+        run: Called with `only`, `effort` and `console`.
+        picture: What is plotted.
+    """
+
+    def run_it() -> None:
+        if arguments.plot is not None:
+            require_matplotlib()
+        outcome = run(
+            only=arguments.only or (),
+            effort=Effort(budget_seconds=arguments.budget),
+            console=Console(stderr=True),
+        )
+        publish(outcome, json_path=arguments.json, plot_path=arguments.plot, picture=picture)
+
+    return exit_status(benchmark, run_it)
 
 
 def publish(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torchstash
 
-_BENCHMARKS = ("cache", "hash")
+_BENCHMARKS = ("cache", "checkpoint", "hash")
 
 
 def main() -> None:

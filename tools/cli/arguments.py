@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from absl.flags import argparse_flags
 
+from torchstash.tools.cli.moving_arguments import add_moving_commands
 from torchstash.tools.cli.value_types import byte_count, moment, seconds
 
 _STORE_HELP = "folder of a content store"
@@ -42,7 +43,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line, `argv[0]` the program. Exits with status 2 where it makes no sense."""
     parser: argparse.ArgumentParser = argparse_flags.ArgumentParser(  # type: ignore[no-untyped-call]
         prog="torchstash",
-        description="Looks into content stores and files of cache samples, and looks after stores.",
+        description="Looks into stores and files of cache samples; looks after stores, moves them.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
@@ -63,6 +64,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     for command in (ls, show, stats, samples, *_maintenance(commands)):
         command.add_argument("--json", dest="as_json", action="store_true", help=_JSON_HELP)
     _names(commands)
+    add_moving_commands(commands)
     return parser.parse_args(argv[1:])
 
 

@@ -1,8 +1,8 @@
-"""The `torchstash` command: looks into content stores and sample files, and after stores.
+"""The `torchstash` command: looks into stores and files of samples, looks after stores, moves them.
 
 Exit status: 0 done; 1 it could not be done, and standard error says why; 2 the command line makes
-no sense; 3 something is wrong with the store that was examined. `--help` answers at once: a command
-loads what it needs (PyTorch, say) when it runs.
+no sense; 3 something is wrong with the store that was examined; 130 it was interrupted. `--help`
+answers at once: a command loads what it needs (PyTorch, say) when it runs.
 """
 
 import argparse
@@ -25,6 +25,9 @@ def main(arguments: argparse.Namespace) -> int:
     except CommandError as error:
         sys.stderr.write(f"torchstash: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("torchstash: interrupted\n")
+        return 130
     except BrokenPipeError:
         # The reader (`head`, say) has seen enough; what Python still flushes at exit goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -81,6 +84,19 @@ def _gc(arguments: argparse.Namespace) -> None:
     )
 
 
+def _push(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.moving import push_store  # noqa: PLC0415 - loads PyTorch
+
+    push_store(
+        arguments.store,
+        arguments.place,
+        arguments.names,
+        arguments.prefixes,
+        verify=arguments.verify,
+        as_json=arguments.as_json,
+    )
+
+
 def _quota(arguments: argparse.Namespace) -> None:
     from torchstash.tools.cli.quota import show_or_set_quota  # noqa: PLC0415 - loads PyTorch
 
@@ -105,12 +121,65 @@ def _mv(arguments: argparse.Namespace) -> None:
     )
 
 
+def _pull(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.moving import pull_store  # noqa: PLC0415 - loads PyTorch
+
+    pull_store(
+        arguments.store,
+        arguments.place,
+        arguments.names,
+        arguments.prefixes,
+        as_json=arguments.as_json,
+    )
+
+
+def _clone(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.moving import clone_store  # noqa: PLC0415 - loads PyTorch
+
+    clone_store(arguments.place, arguments.store, as_json=arguments.as_json)
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.exchanging import take_file  # noqa: PLC0415 - loads PyTorch
+
+    take_file(
+        arguments.store,
+        arguments.file,
+        arguments.names,
+        snapshot=arguments.snapshot,
+        prefix=arguments.prefix,
+        tensors_only=arguments.tensors_only,
+        as_json=arguments.as_json,
+    )
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from torchstash.tools.cli.exchanging import give_file  # noqa: PLC0415 - loads PyTorch
+
+    give_file(
+        arguments.store,
+        arguments.file,
+        arguments.names,
+        arguments.prefixes,
+        snapshot=arguments.snapshot,
+        contiguous=arguments.contiguous,
+        tensors_only=arguments.tensors_only,
+        replace=arguments.replace,
+        as_json=arguments.as_json,
+    )
+
+
 _WRONG = 3
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
+    "clone": _clone,
+    "export": _export,
     "gc": _gc,
+    "import": _import,
     "ls": _ls,
     "mv": _mv,
+    "pull": _pull,
+    "push": _push,
     "quota": _quota,
     "repair": _repair,
     "rm": _rm,

@@ -45,7 +45,7 @@ _HASHERS: dict[int, Callable[[bytes], str]] = {
     DIGEST_FUNCTION_SHA256: lambda data: hashlib.sha256(data).hexdigest(),
     DIGEST_FUNCTION_SHA512: lambda data: hashlib.sha512(data).hexdigest(),
 }
-_OK, _INVALID_ARGUMENT, _NOT_FOUND = 0, 3, 5
+_OK, _INVALID_ARGUMENT, _NOT_FOUND, _RESOURCE_EXHAUSTED = 0, 3, 5, 8
 
 
 class Server:
@@ -191,6 +191,9 @@ class Server:
     def _keep(self, function: int, digest: Digest, data: bytes) -> int:
         if _HASHERS[function](data) != digest.hash or len(data) != digest.size_bytes:
             return _INVALID_ARGUMENT
+        limit = self._options.max_bytes
+        if limit and sum(map(len, self._blobs.values())) + len(data) > limit:
+            return _RESOURCE_EXHAUSTED
         self._blobs[function, digest.hash] = data
         return _OK
 
@@ -207,6 +210,7 @@ def main() -> None:
     parser.add_argument("--function", type=int, action="append", required=True)
     parser.add_argument("--major", type=int, default=2)
     parser.add_argument("--batch-max-bytes", type=int, default=0)
+    parser.add_argument("--max-bytes", type=int, default=0)
     parser.add_argument("--read-only", action="store_true")
     parser.add_argument("--token")
     options = parser.parse_args()

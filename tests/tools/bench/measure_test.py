@@ -103,6 +103,25 @@ def test_a_slow_first_call_says_nothing_of_the_next(clock: FakeClock) -> None:
     assert result.seconds == (0.5,) * 5
 
 
+def test_what_a_call_uses_up_is_set_up_before_each_and_not_timed(clock: FakeClock) -> None:
+    events: list[str] = []
+
+    def set_up() -> None:
+        events.append("set up")
+        clock.spend(40.0)
+
+    def call() -> None:
+        events.append("call")
+        clock.spend(0.25)
+
+    contestant = Contestant[None]("a", "cpu", lambda _: Trial(call, set_up=set_up))
+    [result] = _measure(clock, contestant)
+    assert result.calls_per_sample == 1
+    # Shorter than a sample should be; and the third would be beyond the budget, set up as it is.
+    assert result.seconds == (0.25,) * 2
+    assert events == ["set up", "call"] * (2 + 2)
+
+
 def test_an_accelerator_is_waited_for_on_both_sides(clock: FakeClock) -> None:
     pending = [0.0]
 

@@ -1,12 +1,15 @@
-"""The layer's own cost, then the disk engine among other local stores."""
+"""The layer's own cost, the disk engine among other local stores, Redis clients."""
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from torchstash.tools.bench.caching import disk, overhead, stores
+from torchstash.tools.bench.caching import disk, overhead, redis_clients, remote, stores
+from torchstash.tools.bench.caching.redis_server import redis_server
+from torchstash.tools.bench.caching.remote import RemoteValues
 from torchstash.tools.bench.caching.values import Values
 from torchstash.tools.bench.heats import Heat, run_heats
 from torchstash.tools.bench.machine import find_environment
@@ -18,9 +21,14 @@ from torchstash.tools.bench.sizes import format_size
 LAYER = "RemoteCache over a backend that does nothing"
 GET = "Disk get"
 PUT = "Disk put"
+REDIS_GET = "Redis get, on loopback"
+REDIS_PUT = "Redis put, on loopback"
+HUNDRED = "Redis, 100 keys"
 
 _NOTHING = "get"
-_PACKAGES = ("diskcache",)
+_PACKAGES = ("diskcache", "dogpile.cache", "hiredis", "redis")
+_KIB, _MIB = 1 << 10, 1 << 20
+_REMOTE_SIZES = (_KIB, 64 * _KIB, 8 * _MIB)
 
 
 def run_benchmark(
@@ -39,21 +47,35 @@ def run_benchmark(
         UsageError: Nobody is called anything like `only`.
     """
     environment = find_environment(["cpu"], _PACKAGES)
-    heats = [Heat(LAYER, Case(_NOTHING, 0), overhead.contestants(), lambda: Values(0, folder))]
-    for section, contestants in ((GET, disk.gets()), (PUT, disk.puts())):
-        for size in sizes:
-            work = functools.partial(Values, size, folder)
-            heats.append(Heat(section, Case(format_size(size), size), contestants, work))
-    results = run_heats(heats, only=only, effort=effort, console=console)
+    with redis_server(folder) as port:
+        heats = [*_local(sizes, folder), *_remote(port)]
+        results = run_heats(heats, only=only, effort=effort, console=console)
     return Outcome(
         benchmark="cache",
         environment=environment,
         sections=[
-            Section(title, "call", found, has_throughput=title != LAYER)
+            Section(title, "call", found, has_throughput=title not in (LAYER, HUNDRED))
             for title, found in results.items()
         ],
         figures=list(_figures(results)),
     )
+
+
+def _local(sizes: Sequence[int], folder: Path) -> Iterator[Heat[Any]]:
+    yield Heat(LAYER, Case(_NOTHING, 0), overhead.contestants(), lambda: Values(0, folder))
+    for section, contestants in ((GET, disk.gets()), (PUT, disk.puts())):
+        for size in sizes:
+            work = functools.partial(Values, size, folder)
+            yield Heat(section, Case(format_size(size), size), contestants, work)
+
+
+def _remote(port: int | None) -> Iterator[Heat[Any]]:
+    for section, contestants in ((REDIS_GET, remote.gets()), (REDIS_PUT, remote.puts())):
+        for size in _REMOTE_SIZES:
+            work = functools.partial(RemoteValues, size, port)
+            yield Heat(section, Case(format_size(size), size), contestants, work)
+    case = Case(f"{remote.KEYS_AT_ONCE} x 1 KiB", remote.KEYS_AT_ONCE * _KIB)
+    yield Heat(HUNDRED, case, remote.hundreds(), functools.partial(RemoteValues, _KIB, port))
 
 
 def _figures(results: Mapping[str, Sequence[Result]]) -> Iterator[Figure]:
@@ -66,3 +88,24 @@ def _figures(results: Mapping[str, Sequence[Result]]) -> Iterator[Figure]:
             us = result.microseconds_per_operation
             if (result.contestant, result.case.name) == (contestant, case) and us is not None:
                 yield Figure(f"{section}, {case}: {contestant}", us, "us", at_most=most)
+    for peer, at_most in ((redis_clients.RAW, 2), (redis_clients.REDIS_PY, 1)):
+        ratio = _ratio(results.get(REDIS_GET, ()), "1 KiB", redis_clients.OURS, peer)
+        if ratio is not None:
+            name = f"{REDIS_GET}, 1 KiB: ours / {peer}, time"
+            yield Figure(name, ratio, at_most=at_most)
+    for client in (redis_clients.OURS, redis_clients.OURS_OPENED):
+        one_by_one, at_once = client + remote.ONE_BY_ONE, client + remote.AT_ONCE
+        gain = _ratio(results.get(HUNDRED, ()), None, one_by_one, at_once)
+        if gain is not None:
+            yield Figure(f"{client}: 100 keys at once / one by one, speed", gain, at_least=10)
+
+
+def _ratio(results: Sequence[Result], case: str | None, slower: str, faster: str) -> float | None:
+    """How many times as long the first one takes."""
+    found = {
+        result.contestant: result.median_seconds
+        for result in results
+        if case is None or result.case.name == case
+    }
+    above, below = found.get(slower), found.get(faster)
+    return above / below if above is not None and below else None

@@ -1,5 +1,7 @@
-"""What kind of medium a store lies on, as far as reading from it goes."""
+"""Whether a store lies on a medium that other machines share."""
 
+import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +12,7 @@ _NETWORK_TYPES: Final = frozenset(
     }
 )  # fmt: skip
 _MOUNTS: Final = Path("/proc/self/mountinfo")
+_OCTAL: Final = re.compile(rb"\\([0-3][0-7][0-7])")
 
 
 def is_on_network(folder: Path, mounts: Path = _MOUNTS) -> bool:
@@ -28,18 +31,18 @@ def file_system_type(folder: Path, mounts: Path = _MOUNTS) -> str | None:
     """
     try:
         lines = mounts.read_bytes().splitlines()
-        resolved = folder.resolve()
+        below = os.fsencode(os.path.realpath(folder)) + b"/"
     except OSError:
         return None
-    found, longest = None, -1
+    found, longest = None, 0
     for line in lines:
         fields, _, kind = line.partition(b" - ")
-        # Spaces in the path are written as octal numbers.
-        raw = fields.split(b" ")[4]
-        point = Path(
-            raw.decode("unicode_escape").encode("latin-1").decode(errors="surrogateescape")
-        )
+        point = fields.split(b" ", 5)[4]
+        if b"\\" in point:
+            # Spaces and the like are written as octal numbers.
+            point = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), point)
+        point = point.rstrip(b"/") + b"/"
         # The last one of a mount point is the one on top.
-        if resolved.is_relative_to(point) and len(point.parts) >= longest:
-            found, longest = kind.split(b" ")[0].decode(), len(point.parts)
+        if below.startswith(point) and len(point) >= longest:
+            found, longest = kind.split(b" ", 1)[0].decode(), len(point)
     return found

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from torchstash.content_store.medium import file_system_type, is_on_network
+from torchstash.cache.disk.medium import file_system_type, is_on_network
 
 MOUNTS = r"""22 1 0:20 / / rw - overlay overlay rw
 30 22 0:30 / /data rw shared:1 - ext4 /dev/sda rw

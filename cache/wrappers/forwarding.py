@@ -1,0 +1,123 @@
+"""What a wrapper can do of what the backend inside can do.
+
+Callers ask a backend with `isinstance`. So a wrapper is of a class that has exactly the
+capabilities that its kind can honour and that the backend inside has: made once for each
+combination, named like the wrapper's own class and derived from it.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
+from typing import Any, Final
+
+from typing_extensions import override
+
+from torchstash.cache.backend import RemoteCacheBackend
+from torchstash.cache.capabilities import (
+    ComputeOnce,
+    Containing,
+    Deletable,
+    Leasable,
+    Listable,
+    PutIfAbsent,
+)
+
+
+class Passing(RemoteCacheBackend[bytes]):
+    """What wrappers override to honour a capability. Without it, nobody calls its method."""
+
+    def _contains(self, key: str) -> bool:
+        raise NotImplementedError
+
+    def _delete(self, key: str) -> bool:
+        raise NotImplementedError
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        raise NotImplementedError
+
+    def _put_if_absent(self, key: str, data: bytes) -> bool:
+        raise NotImplementedError
+
+    def _acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
+        raise NotImplementedError
+
+    def _release_lease(self, key: str, holder: bytes) -> None:
+        raise NotImplementedError
+
+    def _abandon(self, key: str) -> None:
+        raise NotImplementedError
+
+
+class _Containing(Passing, Containing):
+    @override
+    def contains(self, key: str) -> bool:
+        return self._contains(key)
+
+
+class _Deletable(Passing, Deletable):
+    @override
+    def delete(self, key: str) -> bool:
+        return self._delete(key)
+
+
+class _Listable(Passing, Listable):
+    @override
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        return self._keys(prefix)
+
+
+class _PutIfAbsent(Passing, PutIfAbsent):
+    @override
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        return self._put_if_absent(key, data)
+
+
+class _Leasable(Passing, Leasable):
+    @override
+    def acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
+        return self._acquire_lease(key, holder, life_seconds)
+
+    @override
+    def release_lease(self, key: str, holder: bytes) -> None:
+        self._release_lease(key, holder)
+
+
+class _ComputeOnce(Passing, ComputeOnce):
+    @override
+    def abandon(self, key: str) -> None:
+        self._abandon(key)
+
+
+_BY_CAPABILITY: Final[dict[Any, Any]] = {
+    Containing: _Containing,
+    Deletable: _Deletable,
+    Listable: _Listable,
+    PutIfAbsent: _PutIfAbsent,
+    Leasable: _Leasable,
+    ComputeOnce: _ComputeOnce,
+}
+CAPABILITIES: Final[frozenset[type]] = frozenset(_BY_CAPABILITY)
+
+
+def capabilities_of(backend: object) -> frozenset[type]:
+    """Which of the capabilities that can be passed on a backend has."""
+    return frozenset(each for each in CAPABILITIES if isinstance(backend, each))
+
+
+@cache
+def class_with(kind: type[Any], capabilities: frozenset[type]) -> type[Any]:
+    """The class `kind`, with these capabilities."""
+    missing = [each for each in _BY_CAPABILITY if each in capabilities]
+    added = [_BY_CAPABILITY[each] for each in missing if not issubclass(kind, each)]
+    if not added:
+        return kind
+    names = ("__module__", "__qualname__", "__doc__")
+    namespace: dict[str, Any] = {name: getattr(kind, name) for name in names}
+    namespace["_public_class"] = kind
+    # The class of classes that all of these have (ABCMeta).
+    make: Callable[..., type[Any]] = type(kind)
+    return make(kind.__name__, (kind, *added), namespace)
+
+
+def make_again(kind: type[Any], arguments: Collection[Any], options: dict[str, Any]) -> object:
+    """What another process makes of a wrapper: the same, with a state of its own."""
+    return kind(*arguments, **options)

@@ -1,0 +1,105 @@
+"""A remote as the source of a transfer: what `push` has put there."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from typing_extensions import override
+
+from torchstash.cache.digest import Digest
+from torchstash.cache.disk import LinkedContents, LinkedEntry
+from torchstash.content_store.errors import (
+    CorruptMetadataError,
+    CorruptStorageError,
+    PlaceUnavailableError,
+)
+from torchstash.content_store.movement.layout import (
+    Part,
+    described,
+    parts_of,
+    record_key,
+)
+from torchstash.content_store.movement.record import (
+    BadRecordError,
+    NewerRecordError,
+    decode_record,
+)
+from torchstash.content_store.movement.remote import Remote
+from torchstash.content_store.movement.source import Source
+
+PARTS_AHEAD: Final = 3
+"""Parts of one contents that are fetched at once, while one more is used."""
+
+
+class RemoteSource(Source):
+    """Reads what `remote` has. The executor that fetches parts is the caller's."""
+
+    def __init__(self, remote: Remote, executor: ThreadPoolExecutor) -> None:
+        self._remote = remote
+        self._executor = executor
+        self.place = remote.place
+        if not remote.takes_many:
+            self.at_once = 1
+
+    @override
+    def keys(self, prefix: str) -> Iterator[str]:
+        return self._remote.keys(prefix)
+
+    @override
+    def find(self, keys: Sequence[str]) -> dict[str, LinkedEntry]:
+        records = {key: record_key(key) for key in keys}
+        values = self._remote.get_many(records.values(), "records of names")
+        found = {}
+        for key, name in records.items():
+            data = values.get(name)
+            if data is not None:
+                found[key] = self._decoded(key, data)
+        return found
+
+    @override
+    def small(self, wanted: Sequence[LinkedContents], wanted_by: str) -> dict[Digest, bytes]:
+        keys = {
+            part.key: each for each in wanted for part in parts_of(each.digest, each.size_bytes)
+        }
+        values = self._remote.get_many(keys, wanted_by)
+        found = {each.digest: b"" for each in wanted if each.size_bytes == 0}
+        return found | {keys[key].digest: value for key, value in values.items()}
+
+    @override
+    def parts(self, wanted: LinkedContents, first: int, wanted_by: str) -> Iterator[bytes]:
+        waiting: deque[tuple[Part, Future[bytes | None]]] = deque()
+        coming = list(parts_of(wanted.digest, wanted.size_bytes))[first:]
+        coming.reverse()
+        try:
+            while coming or waiting:
+                while coming and len(waiting) < PARTS_AHEAD:
+                    part = coming.pop()
+                    future = self._executor.submit(self._remote.get, part.key, wanted_by)
+                    waiting.append((part, future))
+                part, future = waiting.popleft()
+                data = future.result()
+                if data is None or len(data) != part.size_bytes:
+                    found = "is missing" if data is None else f"has {len(data)} bytes"
+                    raise CorruptStorageError(
+                        f"the storage {wanted.digest.hex} of {wanted_by} at {self.place} is "
+                        f"damaged: its part {part.key} {found}; push it again with verify=True "
+                        "from a store that has it"
+                    )
+                yield data
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    def _decoded(self, key: str, data: bytes) -> LinkedEntry:
+        try:
+            return decode_record(key, data)
+        except NewerRecordError as error:
+            raise PlaceUnavailableError(
+                f"{described(key)} at {self.place} is {error}; use a newer torchstash"
+            ) from error
+        except BadRecordError as error:
+            raise CorruptMetadataError(
+                f"what {self.place} records of {described(key)} is damaged: {error}; push it again "
+                "from a store that has it"
+            ) from error
