@@ -101,6 +101,7 @@ def _checked_tail(tail: bytes) -> Description | None:
     if (
         # A digest that comes a second time would be the one that counts.
         metadata.storage_digest != digest
+        or TensorMetadata.FromString(tail).storage_digest
         or metadata.is_conj
         or metadata.is_neg
         or dtypes.is_quantized(dtype)

@@ -16,8 +16,11 @@ import pytest
 from torchstash.cache import BackendError, DiskBackend, DiskMaintenance, FindingKind, Put
 from torchstash.tests.cache.backend_contract import content
 from torchstash.tests.faults.effort import effort
+from torchstash.tests.faults.memory_folder import memory_folder
 from torchstash.tests.faults.ptrace import needs_ptrace
 from torchstash.tests.faults.tracer import Act, Call, Decide, Outcome, trace
+
+__all__ = ["memory_folder"]  # A fixture that pytest finds here.
 
 pytestmark = needs_ptrace
 
@@ -109,7 +112,7 @@ class Round:
         assert [each for each in findings if each.kind is not FindingKind.STRAY_FILE] == []
 
 
-def count_calls(tmp_path: Path) -> list[Call]:
+def count_calls(memory_folder: Path) -> list[Call]:
     """The system calls of a writer to which nothing happens."""
     calls: list[Call] = []
 
@@ -117,7 +120,7 @@ def count_calls(tmp_path: Path) -> list[Call]:
         calls.append(call)
         return Act.GO_ON
 
-    undisturbed = Round(tmp_path / "undisturbed")
+    undisturbed = Round(memory_folder / "undisturbed")
     outcome = undisturbed.run(decide)
     assert outcome.exit_code == 0
     assert outcome.calls == len(calls)
@@ -133,18 +136,18 @@ def some(calls: list[Call], usual: int) -> Iterator[Call]:
     yield from calls[first::stride]
 
 
-def test_killed_before_a_system_call(tmp_path: Path) -> None:
-    for call in some(count_calls(tmp_path), 120):
-        killed = Round(tmp_path / f"{call.index}")
+def test_killed_before_a_system_call(memory_folder: Path) -> None:
+    for call in some(count_calls(memory_folder), 80):
+        killed = Round(memory_folder / f"{call.index}")
         at = call.index
         killed.run(lambda now, at=at: Act.KILL if now.index == at else Act.GO_ON)  # type: ignore[misc]
         killed.check()
 
 
-def test_killed_in_the_middle_of_a_write(tmp_path: Path) -> None:
-    writes = [call for call in count_calls(tmp_path) if call.is_counted]
+def test_killed_in_the_middle_of_a_write(memory_folder: Path) -> None:
+    writes = [call for call in count_calls(memory_folder) if call.is_counted]
     for call in some(writes, 30):
-        killed = Round(tmp_path / f"{call.index}")
+        killed = Round(memory_folder / f"{call.index}")
         at = call.index
         killed.run(
             lambda now, at=at: Act.TEAR if now.index == at and now.is_counted else Act.GO_ON  # type: ignore[misc]
@@ -152,10 +155,10 @@ def test_killed_in_the_middle_of_a_write(tmp_path: Path) -> None:
         killed.check()
 
 
-def test_a_write_that_is_cut_short(tmp_path: Path) -> None:
-    writes = [call for call in count_calls(tmp_path) if call.is_counted]
+def test_a_write_that_is_cut_short(memory_folder: Path) -> None:
+    writes = [call for call in count_calls(memory_folder) if call.is_counted]
     for call in some(writes, 15):
-        short = Round(tmp_path / f"{call.index}")
+        short = Round(memory_folder / f"{call.index}")
         at = call.index
         outcome = short.run(
             lambda now, at=at: Act.SHORTEN if now.index == at and now.is_counted else Act.GO_ON  # type: ignore[misc]
@@ -168,11 +171,11 @@ def test_a_write_that_is_cut_short(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
 @pytest.mark.parametrize("lasts", [False, True], ids=["once", "from then on"])
 @pytest.mark.parametrize("closes", [False, True], ids=["dies", "closes"])
-def test_a_call_that_fails(tmp_path: Path, error: int, lasts: bool, closes: bool) -> None:
-    changes = [call for call in count_calls(tmp_path) if call.name is not None]
+def test_a_call_that_fails(memory_folder: Path, error: int, lasts: bool, closes: bool) -> None:
+    changes = [call for call in count_calls(memory_folder) if call.name is not None]
     assert len(changes) > 50
-    for call in some(changes, 20):
-        failed = Round(tmp_path / f"{call.index}")
+    for call in some(changes, 10):
+        failed = Round(memory_folder / f"{call.index}")
         at = call.index
 
         def decide(now: Call, at: int = at) -> Act | int:
@@ -184,12 +187,12 @@ def test_a_call_that_fails(tmp_path: Path, error: int, lasts: bool, closes: bool
         failed.check()
 
 
-def test_a_sync_that_fails_as_the_writer_commits(tmp_path: Path) -> None:
+def test_a_sync_that_fails_as_the_writer_commits(memory_folder: Path) -> None:
     """What was undone stays so: SQLite leaves in its log what it could not sync."""
-    syncs = [call for call in count_calls(tmp_path) if call.name in ("fsync", "fdatasync")]
+    syncs = [call for call in count_calls(memory_folder) if call.name in ("fsync", "fdatasync")]
     assert len(syncs) > 10
     for call in syncs:
-        failed = Round(tmp_path / f"{call.index}")
+        failed = Round(memory_folder / f"{call.index}")
         at = call.index
         failed.run(lambda now, at=at: errno.EIO if now.index == at else Act.GO_ON)  # type: ignore[misc]
         failed.check()
