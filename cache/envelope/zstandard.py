@@ -39,7 +39,8 @@ def decompress(payload: memoryview, size_bytes: int) -> bytes | None:
 def decompress_at_most(payload: memoryview, max_bytes: int) -> bytes | None:
     """`decompress` for a frame that announces any size up to `max_bytes`."""
     try:
-        size_bytes = zstd.get_frame_info(payload).decompressed_size
+        # A frame may announce none, whatever the library's types say.
+        size_bytes: int | None = zstd.get_frame_info(payload).decompressed_size
     except zstd.ZstdError:
         return None
     if size_bytes is None or size_bytes > max_bytes:

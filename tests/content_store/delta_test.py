@@ -190,7 +190,8 @@ def test_other_shapes_and_other_trees(store: Store) -> None:
     assert loaded["part"].untyped_storage()._cdata == loaded["w"].untyped_storage()._cdata
     assert loaded["clone"].untyped_storage()._cdata != loaded["w"].untyped_storage()._cdata
     others: list[dict[str, object] | list[object]] = [
-        *({}, [1, None]),
+        {},
+        [1, None],
         OrderedDict(x=[{"y": scattered(before["w"], 9)}]),
     ]
     for other in others:
