@@ -1,4 +1,4 @@
-"""A reader that was overtaken by writers looks again: what was put back as it was is not damaged."""
+"""A reader that was overtaken by writers looks again: what was put back is not damaged."""
 
 import pytest
 import torch
