@@ -6,12 +6,17 @@ an alias.
 
 import torch
 
+from torchstash.cache.digest import Digest
 from torchstash.content_store.devices import available_device
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import MissingSnapshotError
 from torchstash.content_store.metadata import Description
 from torchstash.content_store.names import snapshot_key
-from torchstash.content_store.parsed_snapshot import damaged_snapshot, parse_snapshot
+from torchstash.content_store.parsed_snapshot import (
+    ParsedSnapshot,
+    damaged_snapshot,
+    parse_snapshot,
+)
 from torchstash.content_store.read_mode import ReadMode
 from torchstash.content_store.rebuild import rebuild, rebuild_plain
 from torchstash.content_store.snapshot_decoder import SnapshotDecoder
@@ -52,10 +57,9 @@ def load_snapshot(
                 for tensor, description in described
             ]
             return SnapshotDecoder(tensors, name).decode(snapshot.manifest.root)
-        # A storage was gone: with the snapshot, or else the store is damaged.
-        with store_errors(source.location):
-            if source.backend().get(key) == data:
-                raise damaged_snapshot(name, "a storage of it is gone")
+        # A storage was gone: with the snapshot, which may be back, or else the store is damaged.
+        if _lacks_a_storage(source, data, snapshot):
+            raise damaged_snapshot(name, "a storage of it is gone")
     raise source.overtaken(f"the snapshot {name!r}")
 
 
@@ -72,6 +76,14 @@ def describe_snapshot(source: StorageSource, name: str) -> SnapshotSummary:
     if data is None:
         raise _missing(source, name)
     return summarize_snapshot(parse_snapshot(data, name))
+
+
+def _lacks_a_storage(source: StorageSource, data: bytes, snapshot: ParsedSnapshot) -> bool:
+    """Whether, at one instant, the store has the manifest and not all that it needs."""
+    needed = [digest for storage in snapshot.storages for digest in storage.digests()]
+    with store_errors(source.location):
+        manifest, *blobs = source.backend().locate_all_contents([Digest.of(data), *needed])
+    return manifest is not None and None in blobs
 
 
 def _missing(source: StorageSource, name: str) -> MissingSnapshotError:

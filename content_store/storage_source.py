@@ -23,6 +23,7 @@ from torchstash.content_store.read_mode import ReadMode
 
 # A look-up and the reading of what it gave are two steps, between which others may write.
 LOOKUP_ATTEMPTS: Final = 10
+_READINGS_OF_DAMAGE: Final = 2
 
 # Below, a thread costs more than it brings.
 _THREADS_FROM_BYTES: Final = 4 << 20
@@ -112,15 +113,20 @@ class StorageSource:
     def _load(
         self, loader: BlobLoader, blob: Blob, device: torch.device, wanted_by: str, *, mapped: bool
     ) -> torch.UntypedStorage | None:
-        try:
-            return loader.load(blob, wanted_by, device, mapped=mapped)
-        except CorruptStorageError:
-            with store_errors(self.location):
-                now = self.backend().locate_contents(blob.digest)
-            if now is None or (now.extent, now.file) != (blob.extent, blob.file):
-                return None
-            self._report_damage(blob.digest)
-            raise
+        readings = 1
+        while True:
+            try:
+                return loader.load(blob, wanted_by, device, mapped=mapped)
+            except CorruptStorageError:
+                with store_errors(self.location):
+                    now = self.backend().locate_contents(blob.digest)
+                if now is None or (now.extent, now.file) != (blob.extent, blob.file):
+                    return None
+                # Removed meanwhile, and put back where they were: once may be chance.
+                if readings == _READINGS_OF_DAMAGE:
+                    self._report_damage(blob.digest)
+                    raise
+                readings += 1
 
     def all_fresh(
         self, blobs: Sequence[Blob], device: torch.device, wanted_by: str, *, mapped: bool
