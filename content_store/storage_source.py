@@ -27,6 +27,7 @@ _READINGS_OF_DAMAGE: Final = 2
 
 # Below, a thread costs more than it brings.
 _THREADS_FROM_BYTES: Final = 4 << 20
+_THREAD_EACH_FROM_BYTES: Final = 256 << 10
 _THREADS: Final = min(8, os.cpu_count() or 1)
 
 
@@ -137,13 +138,13 @@ class StorageSource:
             return self.fresh(blob, device, wanted_by, mapped=mapped)
 
         size_bytes = sum(blob.size_bytes for blob in blobs)
-        storages: Iterator[torch.UntypedStorage | None]
         reads_nothing = mapped and not self._verify and device.type == "cpu"
         if reads_nothing or size_bytes < _THREADS_FROM_BYTES or len(blobs) == 1:
-            storages = map(load, blobs)
-            return _all_or_none(storages)
+            return _all_or_none(map(load, blobs))
+        large = [i for i, blob in enumerate(blobs) if blob.size_bytes >= _THREAD_EACH_FROM_BYTES]
         with ThreadPoolExecutor(_THREADS, "torchstash-load") as executor:
-            return _all_or_none(executor.map(load, blobs))
+            found = dict(zip(large, executor.map(load, [blobs[i] for i in large]), strict=True))
+        return _all_or_none(found[i] if i in found else load(blob) for i, blob in enumerate(blobs))
 
     def overtaken(self, wanted_by: str) -> StoreUnavailableError:
         """The error for what was replaced at every attempt to read it."""

@@ -1,7 +1,7 @@
 """The zstd codec (RFC 8878), bounded: nothing is allocated that was not announced and allowed."""
 
 import sys
-from typing import Final
+from typing import Final, cast
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -39,8 +39,8 @@ def decompress(payload: memoryview, size_bytes: int) -> bytes | None:
 def decompress_at_most(payload: memoryview, max_bytes: int) -> bytes | None:
     """`decompress` for a frame that announces any size up to `max_bytes`."""
     try:
-        # A frame may announce none, whatever the library's types say.
-        size_bytes: int | None = zstd.get_frame_info(payload).decompressed_size
+        # None where the frame does not say, which the library's stubs leave out.
+        size_bytes = cast("int | None", zstd.get_frame_info(payload).decompressed_size)
     except zstd.ZstdError:
         return None
     if size_bytes is None or size_bytes > max_bytes:

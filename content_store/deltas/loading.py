@@ -27,7 +27,8 @@ from torchstash.content_store.memory import empty_storage, readable, writable
 from torchstash.content_store.storage_source import StorageSource
 
 _SLICE_BYTES: Final = 1 << 20
-_THREADS_FROM_BYTES: Final = 4 << 20
+# Below, a thread costs more than it brings.
+_THREADS_FROM_BYTES: Final = 256 << 10
 _THREADS: Final = min(8, os.cpu_count() or 1)
 
 
@@ -70,21 +71,22 @@ def load_chains(
         if making is None:
             return None
         makings.append(making)
-    works = [(making, start) for making in makings for start in making.starts()]
-    if sum(one.storage.size_bytes for one in wanted) < _THREADS_FROM_BYTES:
-        for making, start in works:
-            making.apply(start)
-        whole = [making.is_right() for making in makings]
-    else:
+    side_by_side = [m for m in makings if m.wanted.storage.size_bytes >= _THREADS_FROM_BYTES]
+    for making in makings:
+        if making.wanted.storage.size_bytes < _THREADS_FROM_BYTES:
+            for start in making.starts():
+                making.apply(start)
+    right: dict[_Making, bool] = {}
+    if side_by_side:
+        works = [(making, start) for making in side_by_side for start in making.starts()]
         with ThreadPoolExecutor(_THREADS, "torchstash-delta") as executor:
             for _ in executor.map(lambda work: work[0].apply(work[1]), works):
                 pass
             # The hash of a large one has threads of its own.
-            large = {m: m.is_right() for m in makings if m.is_large}
-            small = [m for m in makings if not m.is_large]
-            right = large | dict(zip(small, executor.map(_Making.is_right, small), strict=True))
-            whole = [right[making] for making in makings]
-    for making, is_right in zip(makings, whole, strict=True):
+            hashed = [m for m in side_by_side if m.wanted.storage.size_bytes < THREADS_FROM_BYTES]
+            right.update(zip(hashed, executor.map(_Making.is_right, hashed), strict=True))
+    for making in makings:
+        is_right = right[making] if making in right else making.is_right()
         if not is_right and not making.blame():
             return None
     return [moved(making.result, making.wanted.device) for making in makings]
@@ -96,7 +98,6 @@ class _Making:
     Attributes:
         wanted: What it is to be.
         result: What it is so far.
-        is_large: Hashing it takes several threads.
     """
 
     def __init__(
@@ -110,7 +111,6 @@ class _Making:
         mapped: bool,
     ) -> None:
         self.wanted = wanted
-        self.is_large = wanted.storage.size_bytes >= THREADS_FROM_BYTES
         self._source = source
         self._parts = parts
         self._root = root

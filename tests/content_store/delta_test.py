@@ -189,11 +189,8 @@ def test_other_shapes_and_other_trees(store: Store) -> None:
     assert loaded["same"] is loaded["w"]
     assert loaded["part"].untyped_storage()._cdata == loaded["w"].untyped_storage()._cdata
     assert loaded["clone"].untyped_storage()._cdata != loaded["w"].untyped_storage()._cdata
-    others: list[dict[str, object] | list[object]] = [
-        {},
-        [1, None],
-        OrderedDict(x=[{"y": scattered(before["w"], 9)}]),
-    ]
+    tree = OrderedDict(x=[{"y": scattered(before["w"], 9)}])
+    others: tuple[dict[str, object] | list[object], ...] = ({}, [1, None], {**tree})
     for other in others:
         store.writer.save_state_dict("c", other, base="a")
         assert len(store.reader.load_state_dict("c")) == len(other)
