@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import tempfile
 from pathlib import Path
 
 from absl.flags import argparse_flags
@@ -39,6 +40,16 @@ def bench_parser(benchmark: str, description: str) -> argparse.ArgumentParser:
         help="also draw GB/s over size (.svg and .pdf work too); needs matplotlib",
     )
     return parser
+
+
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """Lets the user say on which file system a benchmark makes its stores."""
+    parser.add_argument(
+        "--folder",
+        metavar="PATH",
+        default=tempfile.gettempdir(),
+        help="the stores are made in a folder within, which is removed (default: %(default)s)",
+    )
 
 
 def parse_sizes(text: str) -> list[int]:

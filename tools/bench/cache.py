@@ -6,17 +6,13 @@ makes no sense; 130: interrupted.
 """
 
 import argparse
-import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 from absl import app
 
-from torchstash.tools.bench.arguments import bench_parser, parse_sizes
-from torchstash.tools.bench.outcome import Outcome
-from torchstash.tools.bench.publish import Picture, run_and_publish
+from torchstash.tools.bench.arguments import add_folder, bench_parser, parse_sizes
+from torchstash.tools.bench.publish import Picture, run_in_folder_and_publish
 
 _DESCRIPTION = (
     "Measures what a RemoteCache costs beside its backend, gets and puts of local stores"
@@ -36,12 +32,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         default="1KiB,64KiB",
         help="of the values on disk, 8 B at least (default: %(default)s)",
     )
-    parser.add_argument(
-        "--folder",
-        metavar="PATH",
-        default=tempfile.gettempdir(),
-        help="the stores are made in a folder within, which is removed (default: %(default)s)",
-    )
+    add_folder(parser)
     arguments = parser.parse_args(argv[1:])
     if min(arguments.sizes) < _LEAST_BYTES:
         parser.error(f"argument --sizes: a value has {_LEAST_BYTES} B at least")
@@ -53,15 +44,9 @@ def main(arguments: argparse.Namespace) -> int:
     # It loads PyTorch; what the command line gets wrong is said before.
     from torchstash.tools.bench.caching import benchmark, stores  # noqa: PLC0415
 
-    # `bazel run` starts programs elsewhere, and says where the user stands.
-    inside = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."), arguments.folder).absolute()
-
-    def run(**common: Any) -> Outcome:  # noqa: ANN401 - what all benchmarks take
-        with tempfile.TemporaryDirectory(dir=inside) as folder:
-            return benchmark.run_benchmark(sizes=arguments.sizes, folder=Path(folder), **common)
-
+    run = partial(benchmark.run_benchmark, sizes=arguments.sizes)
     picture = Picture(benchmark.GET, "Getting one value from disk", stores.OURS)
-    return run_and_publish("cache", arguments, run, picture)
+    return run_in_folder_and_publish("cache", arguments, run, picture)
 
 
 if __name__ == "__main__":

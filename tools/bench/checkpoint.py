@@ -6,19 +6,13 @@ interrupted.
 """
 
 import argparse
-import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
 from absl import app
-from rich.console import Console
 
-from torchstash.tools.bench.arguments import bench_parser, parse_sizes
-from torchstash.tools.bench.measure import Effort
-from torchstash.tools.bench.plot import require_matplotlib
-from torchstash.tools.bench.program import exit_status
-from torchstash.tools.bench.publish import Picture, publish
+from torchstash.tools.bench.arguments import add_folder, bench_parser, parse_sizes
+from torchstash.tools.bench.publish import Picture, run_in_folder_and_publish
 
 _DESCRIPTION = (
     "Measures checkpoints of one process through torch.distributed.checkpoint, in a torchstash"
@@ -38,12 +32,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         default="256MiB",
         help="of the state dicts, 1 KiB at least (default: %(default)s)",
     )
-    parser.add_argument(
-        "--folder",
-        metavar="PATH",
-        default=tempfile.gettempdir(),
-        help="the stores are made in a folder within, which is removed (default: %(default)s)",
-    )
+    add_folder(parser)
     arguments = parser.parse_args(argv[1:])
     if min(arguments.sizes) < _LEAST_BYTES:
         parser.error(f"argument --sizes: a state dict has {_LEAST_BYTES} B at least")
@@ -55,28 +44,9 @@ def main(arguments: argparse.Namespace) -> int:
     # It loads PyTorch; what the command line gets wrong is said before.
     from torchstash.tools.bench.checkpointing import benchmark, formats  # noqa: PLC0415
 
-    # `bazel run` starts programs elsewhere, and says where the user stands.
-    inside = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."), arguments.folder).absolute()
-
-    def run() -> None:
-        if arguments.plot is not None:
-            require_matplotlib()
-        with tempfile.TemporaryDirectory(dir=inside) as folder:
-            outcome = benchmark.run_benchmark(
-                sizes=arguments.sizes,
-                folder=Path(folder),
-                only=arguments.only or (),
-                effort=Effort(budget_seconds=arguments.budget),
-                console=Console(stderr=True),
-            )
-        publish(
-            outcome,
-            json_path=arguments.json,
-            plot_path=arguments.plot,
-            picture=Picture(benchmark.SAVE, "Saving a checkpoint", formats.OURS),
-        )
-
-    return exit_status("checkpoint", run)
+    run = partial(benchmark.run_benchmark, sizes=arguments.sizes)
+    picture = Picture(benchmark.SAVE, "Saving a checkpoint", formats.OURS)
+    return run_in_folder_and_publish("checkpoint", arguments, run, picture)
 
 
 if __name__ == "__main__":

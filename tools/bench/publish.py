@@ -1,6 +1,8 @@
 """Runs a benchmark, and hands its outcome to the terminal and to the files that were asked for."""
 
 import argparse
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +54,20 @@ def run_and_publish(
         publish(outcome, json_path=arguments.json, plot_path=arguments.plot, picture=picture)
 
     return exit_status(benchmark, run_it)
+
+
+def run_in_folder_and_publish(
+    benchmark: str, arguments: argparse.Namespace, run: Callable[..., Outcome], picture: Picture
+) -> int:
+    """`run_and_publish`, with a new `folder` for `run` where `add_folder` let the user say."""
+    # `bazel run` starts programs elsewhere, and says where the user stands.
+    inside = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."), arguments.folder).absolute()
+
+    def run_in_folder(**common: object) -> Outcome:
+        with tempfile.TemporaryDirectory(dir=inside) as folder:
+            return run(folder=Path(folder), **common)
+
+    return run_and_publish(benchmark, arguments, run_in_folder, picture)
 
 
 def publish(

@@ -6,19 +6,13 @@ sense; 130: interrupted.
 """
 
 import argparse
-import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
 from absl import app
-from rich.console import Console
 
-from torchstash.tools.bench.arguments import bench_parser
-from torchstash.tools.bench.measure import Effort
-from torchstash.tools.bench.plot import require_matplotlib
-from torchstash.tools.bench.program import exit_status
-from torchstash.tools.bench.publish import Picture, publish
+from torchstash.tools.bench.arguments import add_folder, bench_parser
+from torchstash.tools.bench.publish import Picture, run_in_folder_and_publish
 
 _DESCRIPTION = (
     "Measures what it costs to keep tensors and state dicts: torchstash, PyTorch's own ways,"
@@ -32,12 +26,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line, `argv[0]` the program. Exits with status 2 where it makes no sense."""
     parser = bench_parser("store", _DESCRIPTION)
     parser.set_defaults(budget=_BUDGET_SECONDS)
-    parser.add_argument(
-        "--folder",
-        metavar="PATH",
-        default=tempfile.gettempdir(),
-        help="the stores are made in a folder within, which is removed (default: %(default)s)",
-    )
+    add_folder(parser)
     parser.add_argument(
         "--scale",
         metavar="FACTOR",
@@ -57,28 +46,9 @@ def main(arguments: argparse.Namespace) -> int:
     from torchstash.tools.bench.storing import benchmark, ours  # noqa: PLC0415
     from torchstash.tools.bench.storing.comparisons import STATE_DICT, Scale  # noqa: PLC0415
 
-    # `bazel run` starts programs elsewhere, and says where the user stands.
-    inside = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."), arguments.folder).absolute()
-
-    def run() -> None:
-        if arguments.plot is not None:
-            require_matplotlib()
-        with tempfile.TemporaryDirectory(dir=inside) as folder:
-            outcome = benchmark.run_benchmark(
-                scale=Scale.of(arguments.scale),
-                folder=Path(folder),
-                only=arguments.only or (),
-                effort=Effort(budget_seconds=arguments.budget),
-                console=Console(stderr=True),
-            )
-        publish(
-            outcome,
-            json_path=arguments.json,
-            plot_path=arguments.plot,
-            picture=Picture(STATE_DICT, STATE_DICT, ours.SNAPSHOT),
-        )
-
-    return exit_status("store", run)
+    run = partial(benchmark.run_benchmark, scale=Scale.of(arguments.scale))
+    picture = Picture(STATE_DICT, STATE_DICT, ours.SNAPSHOT)
+    return run_in_folder_and_publish("store", arguments, run, picture)
 
 
 if __name__ == "__main__":
