@@ -34,17 +34,15 @@ def forget(backend: DiskBackend, keys: Iterable[str]) -> None:
         backend.delete(key)
 
 
-def forget_abandoned(backend: DiskBackend, older_than_unix_seconds: float) -> int:
-    """Deletes the entries of processes that are gone, and older ones; how many there were.
+def abandoned(backend: DiskBackend, older_than_unix_seconds: float) -> list[str]:
+    """The entries of processes that are gone, and older ones.
 
     Raises:
-        BackendError: The store cannot be written.
+        BackendError: The store cannot be read.
     """
     end = f"{PENDING_PREFIX}{max(0, int(older_than_unix_seconds)):012d}"
-    abandoned = [
+    return [
         key
         for key in backend.keys(PENDING_PREFIX)
         if key < end or is_gone(key.removeprefix(PENDING_PREFIX).split("/")[1])
     ]
-    forget(backend, abandoned)
-    return len(abandoned)

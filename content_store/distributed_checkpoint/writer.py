@@ -142,7 +142,8 @@ class CheckpointWriter(StorageWriter):
                 with suppress(CacheError):
                     pending.forget(backend, keys)
             with suppress(CacheError):
-                pending.forget_abandoned(backend, self._clock() - self._abandoned_after_seconds)
+                oldest = self._clock() - self._abandoned_after_seconds
+                pending.forget(backend, pending.abandoned(backend, oldest))
         metadata.storage_data = items
         metadata.storage_meta = meta
 

@@ -1,6 +1,7 @@
 """Looks after the store at one place. Safe while others read and write it."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from torchstash.cache.disk import DiskBackend, DiskMaintenance, Put
 from torchstash.cache.errors import BackendCorruptError
+from torchstash.content_store import pending
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.maintenance.descriptions_check import (
     check_snapshots,
@@ -82,17 +84,26 @@ class ContentStoreMaintenance:
         nothing where no writer died. Its cost grows with the garbage, not with the store.
 
         Args:
-            grace_seconds: Unpublished files that were written to more recently stay: their writers
-                may be alive. Raise it above the time that the longest write takes.
+            grace_seconds: Unpublished files that were written to more recently stay, and parts of
+                unfinished checkpoints that were, unless their processes ran here and are gone:
+                their writers may be alive. Raise it above the time that the longest write takes.
             audit: Look at every file, for what power loss or an older torchstash left.
             dry_run: Remove nothing, and tell what would go.
         """
-        with (
-            store_errors(self._location),
-            DiskMaintenance(self._location, read_only=dry_run) as engine,
-        ):
+        with store_errors(self._location), ExitStack() as stack:
+            engine = stack.enter_context(DiskMaintenance(self._location, read_only=dry_run))
+            backend = stack.enter_context(
+                DiskBackend.open_read_only(self._location)
+                if dry_run
+                else DiskBackend(self._location, durable=True)
+            )
+            parts = pending.abandoned(backend, time.time() - grace_seconds)
+            if not dry_run:
+                pending.forget(backend, parts)
             report = engine.collect(grace_seconds=grace_seconds, audit=audit, dry_run=dry_run)
-        return GarbageReport(report.orphan_files, report.temporary_files, report.freed_bytes)
+        return GarbageReport(
+            len(parts), report.orphan_files, report.temporary_files, report.freed_bytes
+        )
 
     def repair(self) -> RepairReport:
         """Put right what can be.

@@ -9,6 +9,9 @@ from torchstash.content_store.maintenance.problem import Problem
 class GarbageReport:
     """What a collection of garbage removed, or would remove in a dry run."""
 
+    # Parts of sharded checkpoints that were never finished; what they kept went with them, and is
+    # in none of the other numbers.
+    checkpoint_parts: int
     # Files of contents that nothing leads to.
     orphan_files: int
     # Files that a writer died over before it published them.

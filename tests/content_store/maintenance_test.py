@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from torchstash.content_store import (
     QuotaExceededError,
     StoreUnavailableError,
 )
+from torchstash.content_store.pending import new_pending_key
 from torchstash.tests.content_store.store_fixtures import Store, store
 
 __all__ = ["store"]  # A fixture that pytest finds here.
@@ -175,6 +177,20 @@ def test_garbage_of_a_killed_writer(filled: ContentStoreMaintenance, store: Stor
     assert filled.gc(grace_seconds=0) == planned
     assert filled.gc(grace_seconds=0, audit=True).freed_bytes == 0
     assert list((store.location / "tmp").iterdir()) == []
+    assert list(filled.verify()) == []
+
+
+def test_parts_of_a_checkpoint_that_was_never_finished(
+    filled: ContentStoreMaintenance, store: Store
+) -> None:
+    now = time.time()
+    with DiskBackend(store.location) as backend:
+        for unix_seconds in (now - 7200, now):
+            backend.put(new_pending_key(unix_seconds), b"what a rank wrote")
+    assert filled.gc(dry_run=True).checkpoint_parts == 1
+    assert filled.gc().checkpoint_parts == 1
+    assert filled.gc(grace_seconds=-60).checkpoint_parts == 1
+    assert filled.gc(grace_seconds=-60, dry_run=True).checkpoint_parts == 0
     assert list(filled.verify()) == []
 
 

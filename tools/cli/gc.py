@@ -26,5 +26,6 @@ def collect_garbage(
     verb = "would remove" if dry_run else "removed"
     sys.stdout.write(
         f"{verb} {report.orphan_files} files of contents that nothing leads to and "
-        f"{report.temporary_files} unpublished ones: {report.freed_bytes} bytes\n"
+        f"{report.temporary_files} unpublished ones: {report.freed_bytes} bytes; and "
+        f"{report.checkpoint_parts} parts of checkpoints that were never finished\n"
     )
