@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from torchstash.cache.disk import DiskBackend
-from torchstash.content_store import CorruptMetadataError, CorruptStorageError, snapshot_reading
+from torchstash.content_store import CorruptMetadataError, CorruptStorageError
 from torchstash.content_store.blobs import BlobLoader
+from torchstash.content_store.snapshot_storages import load_storages
 from torchstash.tests.content_store.store_fixtures import Store, store
 
 __all__ = ["store"]  # A fixture that pytest finds here.
@@ -16,16 +17,15 @@ def test_a_snapshot_that_was_deleted_and_saved_again(
 ) -> None:
     state = {"w": torch.arange(50_000.0)}
     store.writer.save_state_dict("s", state)
-    load = snapshot_reading.load_storages
-    overtaken = []
+    overtaken: list[bool] = []
 
     def once_gone(*arguments: object, **options: object) -> object:
         if not overtaken:
             overtaken.append(True)
             return None  # Its storages were gone at that instant, and are back.
-        return load(*arguments, **options)  # type: ignore[arg-type]
+        return load_storages(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(snapshot_reading, "load_storages", once_gone)
+    monkeypatch.setattr("torchstash.content_store.snapshot_reading.load_storages", once_gone)
     assert torch.equal(store.reader.load_state_dict("s")["w"], state["w"])
 
 
@@ -35,7 +35,7 @@ def test_contents_that_were_removed_and_published_again(
 ) -> None:
     store.writer.write_tensor("x", torch.arange(50_000.0))
     load = BlobLoader.load
-    failures = []
+    failures: list[bool] = []
 
     def gone(*arguments: object, **options: object) -> object:
         if len(failures) < times:
