@@ -39,6 +39,15 @@ def snapshot_key(name: str) -> str:
     return SNAPSHOT_PREFIX + _checked(name, "snapshot")
 
 
+def is_snapshot_name(name: str) -> bool:
+    """Whether a snapshot can be called so."""
+    try:
+        snapshot_key(name)
+    except InvalidNameError:
+        return False
+    return True
+
+
 def storage_key(digest: Digest) -> str:
     """The key of a storage's bytes."""
     return STORAGE_PREFIX + digest.hex

@@ -22,12 +22,9 @@ def rename_tensor(
         MissingTensorError: There is none.
         NameTakenError: There is a tensor `new_name`, and not `replace`.
     """
-    with store_errors(location):
-        try:
-            found = backend.rename(tensor_key(name), tensor_key(new_name), replace=replace)
-        except EntryExistsError as error:
-            raise _taken("tensor", name, new_name, location) from error
-    if not found:
+    keys = tensor_key(name), tensor_key(new_name)
+    taken = _taken("tensor", name, new_name, location)
+    if not _rename(backend, location, keys, taken, replace=replace):
         raise MissingTensorError(f"no tensor {name!r} in the content store at {location}")
 
 
@@ -40,13 +37,26 @@ def rename_snapshot(
         MissingSnapshotError: There is none.
         NameTakenError: There is a state dict `new_name`, and not `replace`.
     """
+    keys = snapshot_key(name), snapshot_key(new_name)
+    taken = _taken("snapshot", name, new_name, location)
+    if not _rename(backend, location, keys, taken, replace=replace):
+        raise MissingSnapshotError(f"no snapshot {name!r} in the content store at {location}")
+
+
+def _rename(
+    backend: DiskBackend,
+    location: Path,
+    keys: tuple[str, str],
+    taken: NameTakenError,
+    *,
+    replace: bool,
+) -> bool:
+    """Whether there was an entry of the first key. Raises `taken` where the second one is."""
     with store_errors(location):
         try:
-            found = backend.rename(snapshot_key(name), snapshot_key(new_name), replace=replace)
+            return backend.rename(*keys, replace=replace)
         except EntryExistsError as error:
-            raise _taken("snapshot", name, new_name, location) from error
-    if not found:
-        raise MissingSnapshotError(f"no snapshot {name!r} in the content store at {location}")
+            raise taken from error
 
 
 def _taken(kind: str, name: str, new_name: str, location: Path) -> NameTakenError:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,6 @@ import torch
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob, DiskBackend
-from torchstash.cache.disk.medium import is_on_network
 from torchstash.cache.errors import CacheError
 from torchstash.content_store.blobs import BlobLoader
 from torchstash.content_store.devices import CPU
@@ -68,11 +66,10 @@ class StorageSource:
     def mapped(self, mode: ReadMode | str | None) -> bool:
         """Whether `mode` maps files; None: the reader's own."""
         mode = self._mode if mode is None else ReadMode(mode)
-        return mode is ReadMode.MAPPED or (mode is ReadMode.AUTO and not self._is_on_network)
-
-    @cached_property
-    def _is_on_network(self) -> bool:
-        return is_on_network(self.location)
+        if mode is not ReadMode.AUTO:
+            return mode is ReadMode.MAPPED
+        with store_errors(self.location):
+            return not self.backend().is_on_network
 
     def shared(
         self, blob: Blob, device: torch.device, wanted_by: str

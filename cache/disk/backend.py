@@ -102,7 +102,7 @@ class DiskBackend(
         self._durable = durable
         self._max_bytes = max_bytes
         self._read_only = read_only
-        on_network = is_on_network(folder)
+        on_network = self._on_network = is_on_network(folder)
         self._catalogue = Catalogue(
             folder, durable=durable, read_only=read_only, on_network=on_network
         )
@@ -140,6 +140,11 @@ class DiskBackend(
     def path(self) -> Path:
         """The folder of the store."""
         return self._folder
+
+    @property
+    def is_on_network(self) -> bool:
+        """Whether other machines may be using the folder."""
+        return self._on_network
 
     @override
     def _get(self, key: str) -> bytes | None:

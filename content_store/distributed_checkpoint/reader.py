@@ -33,7 +33,7 @@ from torchstash.content_store.errors import (
     MissingSnapshotError,
 )
 from torchstash.content_store.metadata import Description
-from torchstash.content_store.names import snapshot_key
+from torchstash.content_store.names import is_snapshot_name, snapshot_key
 from torchstash.content_store.read_mode import ReadMode
 from torchstash.content_store.rebuild import rebuild, rebuild_plain
 from torchstash.content_store.snapshot_reading import load_snapshot
@@ -156,11 +156,7 @@ class CheckpointReader(StorageReader):
     @override
     @classmethod
     def validate_checkpoint_id(cls, checkpoint_id: str | os.PathLike[str]) -> bool:
-        try:
-            snapshot_key(os.fspath(checkpoint_id))
-        except InvalidNameError:
-            return False
-        return True
+        return is_snapshot_name(os.fspath(checkpoint_id))
 
     def _source(self) -> StorageSource:
         return StorageSource(self._location, cache=False, verify=self._verify, mode=self._mode)

@@ -27,7 +27,7 @@ from torchstash.content_store.distributed_checkpoint.part import PartItem, parts
 from torchstash.content_store.distributed_checkpoint.whole_manifest import whole_manifest
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import IncompleteCheckpointError, InvalidNameError
-from torchstash.content_store.names import snapshot_key
+from torchstash.content_store.names import is_snapshot_name, snapshot_key
 from torchstash.proto.content_store.v1.snapshot_manifest_pb2 import SnapshotManifest
 
 _DAY_SECONDS = 86400.0
@@ -154,11 +154,7 @@ class CheckpointWriter(StorageWriter):
     @override
     @classmethod
     def validate_checkpoint_id(cls, checkpoint_id: str | os.PathLike[str]) -> bool:
-        try:
-            snapshot_key(os.fspath(checkpoint_id))
-        except InvalidNameError:
-            return False
-        return True
+        return is_snapshot_name(os.fspath(checkpoint_id))
 
     def _key(self) -> str:
         if self._name is None:
