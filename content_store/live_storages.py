@@ -18,7 +18,7 @@ class LiveStorages:
     def __init__(self) -> None:
         self._lock = fork_safe_lock()
         self._storages: weakref.WeakValueDictionary[
-            tuple[torch.device, Digest], torch.UntypedStorage
+            tuple[torch.device, bytes], torch.UntypedStorage
         ] = weakref.WeakValueDictionary()
 
     def get(
@@ -26,12 +26,12 @@ class LiveStorages:
     ) -> torch.UntypedStorage | None:
         """The storage in use; None where there is none, or its user has resized it."""
         with self._lock:
-            storage = self._storages.get((device, digest))
+            storage = self._storages.get((device, digest.raw))
             return storage if storage is not None and storage.nbytes() == size_bytes else None
 
     def share(self, digest: Digest, storage: torch.UntypedStorage) -> torch.UntypedStorage:
         """The one storage for these contents: another thread's if it was first, else this one."""
-        key = (storage.device, digest)
+        key = (storage.device, digest.raw)
         with self._lock:
             first = self._storages.get(key)
             if first is not None and first.nbytes() == storage.nbytes():

@@ -5,7 +5,7 @@ copy-on-write, small ones copied, so changing it never changes the store.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,10 +24,10 @@ from torchstash.content_store.errors import (
 from torchstash.content_store.metadata import Description, decode
 from torchstash.content_store.names import SNAPSHOT_PREFIX, TENSOR_PREFIX, tensor_key
 from torchstash.content_store.read_mode import ReadMode
-from torchstash.content_store.rebuild import rebuild, rebuild_plain
+from torchstash.content_store.rebuild import rebuild_described
 from torchstash.content_store.snapshot_reading import describe_snapshot, load_snapshot
 from torchstash.content_store.snapshot_summary import SnapshotSummary
-from torchstash.content_store.storage_source import LOOKUP_ATTEMPTS, StorageSource
+from torchstash.content_store.storage_source import LOOKUP_ATTEMPTS, Asked, StorageSource
 from torchstash.proto.content_store.v1.tensor_metadata_pb2 import TensorMetadata
 
 
@@ -161,16 +161,9 @@ class ContentStoreReader:
         for _ in range(LOOKUP_ATTEMPTS):
             with store_errors(self._location):
                 blobs = self._source.backend().locate_all(wanted.values())
-            found = {}
-            for name, blob in zip(wanted, blobs, strict=True):
-                if blob is None:
-                    raise self._missing(name)
-                tensor = self._read(blob, name, device)
-                if tensor is None:
-                    break
-                found[name] = tensor
-            else:
-                return found
+            tensors = self._read_all(dict(zip(wanted, blobs, strict=True)), device)
+            if tensors is not None:
+                return tensors
         raise self._source.overtaken(f"one of {len(wanted)} tensors")
 
     def load_state_dict(
@@ -228,6 +221,24 @@ class ContentStoreReader:
             "against ContentStoreReader.names, or `torchstash ls`"
         )
 
+    def _read_all(
+        self, blobs: Mapping[str, Blob | None], device: torch.device | str | int | None
+    ) -> dict[str, torch.Tensor] | None:
+        """The tensors; None where one was replaced meanwhile."""
+        descriptions, asked = [], []
+        for name, blob in blobs.items():
+            if blob is None:
+                raise self._missing(name)
+            description = self._described(blob, name)
+            target = self._target(description, name, device)
+            descriptions.append(description)
+            asked.append(Asked(blob, target, f"the tensor {name!r}"))
+        storages = self._source.all_shared(asked)
+        if storages is None:
+            return None
+        tensors = map(rebuild_described, descriptions, storages)
+        return dict(zip(blobs, tensors, strict=True))
+
     def _read(
         self, blob: Blob, name: str, device: torch.device | str | int | None
     ) -> torch.Tensor | None:
@@ -235,11 +246,7 @@ class ContentStoreReader:
         description = self._described(blob, name)
         target = self._target(description, name, device)
         storage = self._source.shared(blob, target, f"the tensor {name!r}")
-        if storage is None:
-            return None
-        if description.plain is not None:
-            return rebuild_plain(description.plain, storage)
-        return rebuild(description.metadata, storage)
+        return None if storage is None else rebuild_described(description, storage)
 
     def _described(self, blob: Blob, name: str) -> Description:
         """What was recorded of a tensor, in accord with where its storage is."""

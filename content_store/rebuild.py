@@ -13,10 +13,17 @@ from torch import nn
 
 from torchstash.content_store import dtypes
 from torchstash.content_store.errors import CorruptMetadataError, UnsupportedTensorError
-from torchstash.content_store.metadata import PlainView
+from torchstash.content_store.metadata import Description, PlainView
 from torchstash.content_store.quantizers import quantized_empty
 from torchstash.content_store.torch_internals import set_lazy_bits, without_dispatch_modes
 from torchstash.proto.content_store.v1.tensor_metadata_pb2 import TensorMetadata
+
+
+def rebuild_described(description: Description, storage: torch.UntypedStorage) -> torch.Tensor:
+    """`rebuild_plain` where that will do, else `rebuild`."""
+    if description.plain is not None:
+        return rebuild_plain(description.plain, storage)
+    return rebuild(description.metadata, storage)
 
 
 def rebuild_plain(view: PlainView, storage: torch.UntypedStorage) -> torch.Tensor:

@@ -10,7 +10,6 @@ from torchstash.cache.digest import Digest
 from torchstash.content_store.devices import available_device
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import MissingSnapshotError
-from torchstash.content_store.metadata import Description
 from torchstash.content_store.names import snapshot_key
 from torchstash.content_store.parsed_snapshot import (
     ParsedSnapshot,
@@ -18,7 +17,7 @@ from torchstash.content_store.parsed_snapshot import (
     parse_snapshot,
 )
 from torchstash.content_store.read_mode import ReadMode
-from torchstash.content_store.rebuild import rebuild, rebuild_plain
+from torchstash.content_store.rebuild import rebuild_described
 from torchstash.content_store.snapshot_decoder import SnapshotDecoder
 from torchstash.content_store.snapshot_storages import load_storages
 from torchstash.content_store.snapshot_summary import SnapshotSummary, summarize_snapshot
@@ -53,7 +52,7 @@ def load_snapshot(
         if storages is not None:
             described = zip(snapshot.manifest.tensors, snapshot.descriptions, strict=True)
             tensors = [
-                _rebuilt(description, storages[tensor.storage_index])
+                rebuild_described(description, storages[tensor.storage_index])
                 for tensor, description in described
             ]
             return SnapshotDecoder(tensors, name).decode(snapshot.manifest.root)
@@ -91,9 +90,3 @@ def _missing(source: StorageSource, name: str) -> MissingSnapshotError:
         f"no snapshot {name!r} in the content store at {source.location}; check the name "
         "against ContentStoreReader.snapshots"
     )
-
-
-def _rebuilt(description: Description, storage: torch.UntypedStorage) -> torch.Tensor:
-    if description.plain is not None:
-        return rebuild_plain(description.plain, storage)
-    return rebuild(description.metadata, storage)

@@ -11,7 +11,7 @@ from torchstash.content_store.devices import CPU, recorded_device
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import CorruptStorageError
 from torchstash.content_store.parsed_snapshot import ParsedSnapshot
-from torchstash.content_store.storage_source import StorageSource
+from torchstash.content_store.storage_source import Asked, StorageSource
 
 
 def load_storages(
@@ -74,15 +74,11 @@ class _Load:
 
     def storages(self, chained: set[int]) -> list[torch.UntypedStorage] | None:
         """Each storage, those of `chained` from their chains; None where something is gone."""
-        found: dict[int, torch.UntypedStorage] = {}
-        for device in set(self._devices):
-            indices = [
-                i for i, where in enumerate(self._devices) if where == device and i not in chained
-            ]
-            loaded = self._in_full(indices, device)
-            if loaded is None:
-                return None
-            found.update(zip(indices, loaded, strict=True))
+        indices = [i for i in range(len(self._devices)) if i not in chained]
+        loaded = self._in_full(indices)
+        if loaded is None:
+            return None
+        found = dict(zip(indices, loaded, strict=True))
         if chained:
             wanted = self._wanted(chained)
             made = load_chains(self._source, wanted, self._blobs, mapped=self._mapped)
@@ -91,10 +87,9 @@ class _Load:
             found.update(zip(sorted(chained), made, strict=True))
         return [found[i] for i in range(len(self._devices))]
 
-    def _in_full(
-        self, indices: list[int], device: torch.device
-    ) -> list[torch.UntypedStorage] | None:
-        blobs = []
+    def _in_full(self, indices: list[int]) -> list[torch.UntypedStorage] | None:
+        wanted_by = f"the snapshot {self._snapshot.name!r}"
+        asked = []
         for i in indices:
             storage = self._snapshot.storages[i]
             blob = self._blobs[storage.digest]
@@ -102,9 +97,8 @@ class _Load:
                 return None
             if blob.size_bytes != storage.size_bytes:
                 raise self._snapshot.damaged("a storage of it has another size in the store")
-            blobs.append(blob)
-        wanted_by = f"the snapshot {self._snapshot.name!r}"
-        return self._source.all_fresh(blobs, device, wanted_by, mapped=self._mapped)
+            asked.append(Asked(blob, self._devices[i], wanted_by))
+        return self._source.all_fresh(asked, mapped=self._mapped)
 
     def _wanted(self, chained: set[int]) -> list[Wanted]:
         places = self._snapshot.places()

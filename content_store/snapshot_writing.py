@@ -91,6 +91,7 @@ def _save(
         data = manifest.SerializeToString(deterministic=True)
         links = dict.fromkeys(digest for storage in kept for digest in storage.digests())
         batch.add(Put(key, data, links=list(links)))
+        batch.drop_if_kept()
 
 
 def _kept(

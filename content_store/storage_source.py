@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 
@@ -27,6 +27,20 @@ _READINGS_OF_DAMAGE: Final = 2
 _THREADS_FROM_BYTES: Final = 4 << 20
 _THREAD_EACH_FROM_BYTES: Final = 256 << 10
 _THREADS: Final = min(8, os.cpu_count() or 1)
+
+
+class Asked(NamedTuple):
+    """A storage that is to be read.
+
+    Attributes:
+        blob: Where its contents are.
+        device: Where it shall be.
+        wanted_by: For messages: whose it is.
+    """
+
+    blob: Blob
+    device: torch.device
+    wanted_by: str
 
 
 class StorageSource:
@@ -126,22 +140,44 @@ class StorageSource:
                     raise
                 readings += 1
 
+    def all_shared(self, asked: Sequence[Asked]) -> list[torch.UntypedStorage] | None:
+        """`shared` for each; None where one is gone."""
+        mapped = self.mapped(None)
+        if self._live is None:
+            return self.all_fresh(asked, mapped=mapped)
+        found: dict[tuple[torch.device, bytes], torch.UntypedStorage] = {}
+        missing: dict[tuple[torch.device, bytes], Asked] = {}
+        for one in asked:
+            live = self._live.get(one.blob.digest, one.device, one.blob.size_bytes)
+            if live is None:
+                missing[one.device, one.blob.digest.raw] = one
+            else:
+                found[one.device, one.blob.digest.raw] = live
+        fresh = self.all_fresh(list(missing.values()), mapped=mapped)
+        if fresh is None:
+            return None
+        for key, one, storage in zip(missing, missing.values(), fresh, strict=True):
+            found[key] = self._live.share(one.blob.digest, storage)
+        return [found[one.device, one.blob.digest.raw] for one in asked]
+
     def all_fresh(
-        self, blobs: Sequence[Blob], device: torch.device, wanted_by: str, *, mapped: bool
+        self, asked: Sequence[Asked], *, mapped: bool
     ) -> list[torch.UntypedStorage] | None:
-        """`fresh` for each of `blobs`; with threads where their bytes are all read."""
+        """`fresh` for each; with threads where their bytes are all read. None: one is gone."""
 
-        def load(blob: Blob) -> torch.UntypedStorage | None:
-            return self.fresh(blob, device, wanted_by, mapped=mapped)
+        def load(one: Asked) -> torch.UntypedStorage | None:
+            return self.fresh(*one, mapped=mapped)
 
-        size_bytes = sum(blob.size_bytes for blob in blobs)
-        reads_nothing = mapped and not self._verify and device.type == "cpu"
-        if reads_nothing or size_bytes < _THREADS_FROM_BYTES or len(blobs) == 1:
-            return _all_or_none(map(load, blobs))
-        large = [i for i, blob in enumerate(blobs) if blob.size_bytes >= _THREAD_EACH_FROM_BYTES]
+        size_bytes = sum(one.blob.size_bytes for one in asked)
+        reads_nothing = (
+            mapped and not self._verify and all(one.device.type == "cpu" for one in asked)
+        )
+        if reads_nothing or size_bytes < _THREADS_FROM_BYTES or len(asked) == 1:
+            return _all_or_none(map(load, asked))
+        large = [i for i, one in enumerate(asked) if one.blob.size_bytes >= _THREAD_EACH_FROM_BYTES]
         with ThreadPoolExecutor(_THREADS, "torchstash-load") as executor:
-            found = dict(zip(large, executor.map(load, [blobs[i] for i in large]), strict=True))
-        return _all_or_none(found[i] if i in found else load(blob) for i, blob in enumerate(blobs))
+            found = dict(zip(large, executor.map(load, [asked[i] for i in large]), strict=True))
+        return _all_or_none(found[i] if i in found else load(one) for i, one in enumerate(asked))
 
     def overtaken(self, wanted_by: str) -> StoreUnavailableError:
         """The error for what was replaced at every attempt to read it."""

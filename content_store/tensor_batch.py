@@ -51,3 +51,4 @@ def write_tensors(backend: DiskBackend, tensors: Mapping[str, torch.Tensor]) -> 
             digest = digests[index]
             note = encode(tensor, digest, sizes_bytes[index])
             batch.add(Put(key, first.pop(index, None), digest, note))
+        batch.drop_if_kept()

@@ -62,9 +62,8 @@ class ContentStoreWriter:
         require_expressible(t)
         storage = t.untyped_storage()
         digest, contents = addressed(storage)
-        size_bytes = storage.nbytes()
-        note = encode(t, digest, size_bytes)
-        self._commit(Put(key, contents, digest, note), size_bytes)
+        note = encode(t, digest, storage.nbytes())
+        self._commit(Put(key, contents, digest, note))
 
     def write_tensors(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Keeps each tensor under its name, all in one commit.
@@ -156,8 +155,7 @@ class ContentStoreWriter:
                 "a tensor's is tensor.untyped_storage()"
             )
         digest, contents = addressed(storage)
-        put = Put(storage_key(digest), contents, digest)
-        self._commit(put, storage.nbytes())
+        self._commit(Put(storage_key(digest), contents, digest))
         return digest.hex
 
     def compute_tensor_metadata(self, t: torch.Tensor, h: str | None = None) -> TensorMetadata:
@@ -186,10 +184,10 @@ class ContentStoreWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _commit(self, put: Put, size_bytes: int) -> None:
-        with store_errors(self._location):
-            if not self._backend.keeps(put, size_bytes):
-                self._backend.commit((put,))
+    def _commit(self, put: Put) -> None:
+        with store_errors(self._location), self._backend.batch() as batch:
+            batch.add(put)
+            batch.drop_if_kept()
 
 
 def _digest_of(h: str) -> Digest:

@@ -34,6 +34,7 @@ from torchstash.cache.disk.catalogue import Catalogue, EntryRow
 from torchstash.cache.disk.collection import Collection
 from torchstash.cache.disk.committer import Committer
 from torchstash.cache.disk.error_mapping import backend_error, typed_errors
+from torchstash.cache.disk.kept_check import KeptCheck
 from torchstash.cache.disk.lease_file import LeaseFile
 from torchstash.cache.disk.linked import LinkedContents, LinkedEntry, read_linked
 from torchstash.cache.disk.medium import is_on_network
@@ -114,11 +115,13 @@ class DiskBackend(
             with typed_errors(folder):
                 self._files.create_folders()
                 self._packed.open()
+        self._kept = KeptCheck(self._catalogue, self._files, self._packed, durable=durable)
         self._committer = Committer(
             folder,
             self._catalogue,
             self._files,
             self._packed,
+            self._kept,
             durable=durable,
             max_bytes=max_bytes,
         )
@@ -238,33 +241,6 @@ class DiskBackend(
         """Like `commit`, for puts that several threads prepare. They are not counted as puts."""
         return Batch(self._committer, self._recent_reads)
 
-    def keeps(self, put: Put, size_bytes: int) -> bool:
-        """Whether a put of a known digest would change nothing: then it need not be made.
-
-        Looks at the catalogue and at the sizes of files, as a put would.
-        """
-        if put.key is None or put.digest is None:
-            return False
-        row = self._catalogue.lookup(encode_key(put.key))
-        return (
-            row is not None
-            and row.digest == put.digest.raw
-            and row.size_bytes == size_bytes
-            and row.note == put.note
-            and is_intact(row.note, row.note_crc32)
-            and not row.is_damaged
-            and (row.is_synced or not self._durable)
-            and self._is_all_there(row)
-        )
-
-    def _is_all_there(self, row: EntryRow) -> bool:
-        if row.data is not None:
-            return True
-        with typed_errors(self._folder):
-            if row.packed_offset_bytes is not None:
-                return row.packed_offset_bytes + row.size_bytes <= self._packed.size_bytes()
-            return self._files.size_bytes(row.digest) == row.size_bytes
-
     @override
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
         found = ((key, self.get(key)) for key in dict.fromkeys(keys))
@@ -334,14 +310,15 @@ class DiskBackend(
         wanted = {each.digest: each.size_bytes for each in contents}
         lacking = set()
         rows = self._catalogue.lookup_digests(digest.raw for digest in wanted)
-        for (digest, size_bytes), row in zip(wanted.items(), rows, strict=True):
-            if row is None or row.is_damaged or not self._is_all_there(row):
-                lacking.add(digest)
-            elif row.size_bytes != size_bytes:
-                raise DigestConflictError(
-                    f"the digest {digest.hex} was given for {size_bytes} bytes, but the store at "
-                    f"{self._folder} keeps {row.size_bytes} bytes under it; hash them again"
-                )
+        with typed_errors(self._folder):
+            for (digest, size_bytes), row in zip(wanted.items(), rows, strict=True):
+                if row is None or row.is_damaged or not self._kept.is_all_there(row):
+                    lacking.add(digest)
+                elif row.size_bytes != size_bytes:
+                    raise DigestConflictError(
+                        f"the digest {digest.hex} was given for {size_bytes} bytes, but the store "
+                        f"at {self._folder} keeps {row.size_bytes} bytes under it; hash them again"
+                    )
         return lacking
 
     def partial_path(self, digest: Digest) -> str:

@@ -25,6 +25,15 @@ class Batch:
         """Take a put. Its buffer must stay unchanged until the block has ended."""
         self._committer.stage(put, self._staged)
 
+    def drop_if_kept(self) -> None:
+        """Commit nothing where the store has it all already, every name with these contents.
+
+        What was added before still counts as kept; nothing may be added afterwards.
+        """
+        if self._staged and self._committer.keeps(self._staged):
+            self._committer.discard(self._staged)
+            self._staged.clear()
+
     def __len__(self) -> int:
         return len(self._staged)
 

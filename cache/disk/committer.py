@@ -16,7 +16,7 @@ when both are done, so that a collection finds what a dead writer left without l
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue
 from torchstash.cache.disk.error_mapping import typed_errors
 from torchstash.cache.disk.journal import Journal
+from torchstash.cache.disk.kept_check import KeptCheck
 from torchstash.cache.disk.note_check import noted
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.put import GivenFile, Put, Slices
@@ -63,6 +64,7 @@ class Committer:
         catalogue: Catalogue,
         files: BlobFiles,
         packed: PackedFile,
+        kept: KeptCheck,
         *,
         durable: bool,
         max_bytes: int | None,
@@ -73,6 +75,7 @@ class Committer:
         self._packed = packed
         self._durable = durable
         self._max_bytes = max_bytes
+        self._kept = kept
 
     def stage(self, put: Put, staged: list[StagedPut]) -> None:
         """Step 1 for one put, which is appended to `staged`. Any thread may do this."""
@@ -108,6 +111,11 @@ class Committer:
             if self._files.size_bytes(digest) != size_bytes or not self._catalogue.has_file(digest):
                 with typed_errors(self._folder):
                     item.temporary = self._files.write_temporary(_slices(source))
+
+    def keeps(self, staged: Sequence[StagedPut]) -> bool:
+        """Whether the store has all of it, at one instant, exactly so."""
+        with typed_errors(self._folder):
+            return self._kept.keeps(staged)
 
     def discard(self, staged: list[StagedPut]) -> None:
         """Remove what `stage` wrote and no commit has taken."""
@@ -146,6 +154,8 @@ class Committer:
         # Without a cap nobody asks for the order of uses, and what is unchanged costs no byte.
         keeps_order = self._max_bytes is not None
         first_tick = transaction.advance_clock(len(staged) if keeps_order else 0)
+        if len(staged) > 1:
+            transaction.know(item.digest for item in staged)
         for tick, item in enumerate(staged, first_tick):
             if item.small_data is None and item.source is None and item.size_bytes is not None:
                 # Larger than the whole cache. The old value must not stay in its place.
@@ -177,6 +187,7 @@ class Committer:
             self._files.sync_folders(placed.files)
 
     def _linked(self, transaction: Transaction, item: StagedPut) -> Iterator[int]:
+        transaction.know(digest.raw for digest in item.links)
         for digest in item.links:
             row = transaction.blob(digest.raw)
             if row is None:
@@ -216,10 +227,12 @@ class Committer:
             )
         if row.is_damaged or not self._is_all_there(row, item, placed):
             data, offset = self._put_down(transaction, item, item.size_bytes, placed)
-            transaction.renew_blob(row, data=data, packed_offset_bytes=offset, synced=self._durable)
+            transaction.renew_blob(
+                item.digest, row, data=data, packed_offset_bytes=offset, synced=self._durable
+            )
         elif self._durable and not row.is_synced:
             self._sync(row, item, placed)
-            transaction.mark_synced(row.blob_id)
+            transaction.mark_synced(item.digest)
         return row.blob_id, False
 
     def _is_all_there(self, row: BlobRow, item: StagedPut, placed: _Placed) -> bool:

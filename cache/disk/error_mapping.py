@@ -3,8 +3,6 @@
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from torchstash.cache.errors import (
@@ -28,15 +26,23 @@ def backend_error(place: Path, error: sqlite3.Error | OSError) -> BackendError:
     return _from_sqlite(place, error)
 
 
-@contextmanager
-def typed_errors(place: Path) -> Iterator[None]:
-    """Raise errors of SQLite and of the operating system as typed errors of `place`."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        if isinstance(error, CacheError):
-            raise
-        raise backend_error(place, error) from error
+class typed_errors:  # noqa: N801 - used like a function
+    """Raise errors of SQLite and of the operating system as typed errors of `place`.
+
+    A class, not a generator: it surrounds every write of a small value.
+    """
+
+    __slots__ = ("_place",)
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, (sqlite3.Error, OSError)) and not isinstance(error, CacheError):
+            raise backend_error(self._place, error) from error
 
 
 def _from_os(place: Path, error: OSError) -> BackendError:

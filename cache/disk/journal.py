@@ -22,11 +22,11 @@ _DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 
 class Journal:
-    """The notes of one commit. Raises `OSError`."""
+    """The notes of one commit, most of which note nothing. Raises `OSError`."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = str(folder / "tmp" / f"{uuid.uuid4().hex}.journal")
-        self._exists = False
+        self._folder = folder
+        self._path: str | None = None
 
     def note_dropped(self, digests: Sequence[bytes]) -> None:
         """`note`, if possible: whoever makes room on a full disk must not fail over notes."""
@@ -37,10 +37,9 @@ class Journal:
     def note(self, digests: Iterable[bytes]) -> None:
         """Files of these contents may be left over from now on."""
         lines = b"".join(digest.hex().encode() + b"\n" for digest in digests)
-        descriptor = os.open(
-            self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
-        self._exists = True
+        path = self._path or str(self._folder / "tmp" / f"{uuid.uuid4().hex}.journal")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._path = path
         try:
             while lines:
                 lines = lines[os.write(descriptor, lines) :]
@@ -49,10 +48,10 @@ class Journal:
 
     def discard(self) -> None:
         """Nothing is left over. A collection gets the notes where removing them fails."""
-        if self._exists:
+        if self._path is not None:
             with suppress(OSError):
                 os.unlink(self._path)  # noqa: PTH108 - no Path per commit
-            self._exists = False
+            self._path = None
 
 
 def journals(folder: Path) -> Iterator[Path]:

@@ -13,6 +13,12 @@ from torchstash.cache.errors import BackendQuotaError
 
 # Eviction goes this much below the cap, so that not every put has to evict.
 _SLACK_DIVISOR = 16
+# Asked for in one statement.
+_ASKED_AT_ONCE = 500
+_BLOBS = (
+    "SELECT digest, id, size_bytes, is_synced, is_damaged, packed_offset_bytes "
+    "FROM blobs WHERE digest"
+)
 
 
 class BlobRow(NamedTuple):
@@ -20,7 +26,6 @@ class BlobRow(NamedTuple):
 
     blob_id: int
     size_bytes: int
-    uses: int
     is_synced: bool
     is_damaged: bool
     packed_offset_bytes: int | None
@@ -52,7 +57,11 @@ class Transaction:
         self._execute = connection.execute
         self._executemany = connection.executemany
         self.dropped_files: list[bytes] = []
+        # What `blob` found, and what changed of it since.
+        self._known: dict[bytes, BlobRow | None] = {}
         self._pinned: set[int] = set()
+        # Those of the pinned contents that nothing led to when last seen.
+        self._unused: set[int] = set()
         *totals, self._quota_bytes = self._execute(
             "SELECT stored_bytes, tick, packed_end_bytes, free_bytes, quota_bytes FROM totals"
         ).fetchone()
@@ -94,14 +103,23 @@ class Transaction:
             )
             self._totals = totals
 
+    def know(self, digests: Iterable[bytes]) -> None:
+        """Look many contents up at once, for the calls of `blob` that follow."""
+        unknown = [digest for digest in dict.fromkeys(digests) if digest not in self._known]
+        for start in range(0, len(unknown), _ASKED_AT_ONCE):
+            some = unknown[start : start + _ASKED_AT_ONCE]
+            self._known.update(dict.fromkeys(some))
+            marks = ", ".join("?" * len(some))
+            for digest, *row in self._execute(f"{_BLOBS} IN ({marks})", some):
+                self._known[digest] = BlobRow._make(row)
+
     def blob(self, digest: bytes) -> BlobRow | None:
         """What is known of these contents."""
-        row = self._execute(
-            "SELECT id, size_bytes, uses, is_synced, is_damaged, packed_offset_bytes "
-            "FROM blobs WHERE digest = ?",
-            (digest,),
-        ).fetchone()
-        return None if row is None else BlobRow._make(row)
+        if digest in self._known:
+            return self._known[digest]
+        row = self._execute(f"{_BLOBS} = ?", (digest,)).fetchone()
+        found = self._known[digest] = None if row is None else BlobRow._make(row[1:])
+        return found
 
     def add_blob(
         self,
@@ -122,10 +140,14 @@ class Transaction:
         if row_id is None:
             raise sqlite3.InternalError("SQLite gave the new row no id")
         self._stored_bytes += size_bytes
+        self._known[digest] = BlobRow(row_id, size_bytes, synced, False, packed_offset_bytes)
+        if not uses:
+            self._unused.add(row_id)
         return row_id
 
     def renew_blob(
         self,
+        digest: bytes,
         row: BlobRow,
         *,
         data: bytes | None = None,
@@ -140,14 +162,17 @@ class Transaction:
             "WHERE id = ?",
             (data, packed_offset_bytes, synced, row.blob_id),
         )
+        del self._known[digest]
 
-    def mark_synced(self, blob_id: int) -> None:
+    def mark_synced(self, digest: bytes) -> None:
         """These contents are on the medium now."""
-        self._execute("UPDATE blobs SET is_synced = 1 WHERE id = ?", (blob_id,))
+        self._execute("UPDATE blobs SET is_synced = 1 WHERE digest = ?", (digest,))
+        self._known.pop(digest, None)
 
     def mark_damaged(self, digest: bytes) -> None:
         """The next put of these contents has to write them again."""
         self._execute("UPDATE blobs SET is_damaged = 1 WHERE digest = ?", (digest,))
+        self._known.pop(digest, None)
 
     def set_entry(
         self,
@@ -190,12 +215,12 @@ class Transaction:
 
     def link(self, parent_id: int, child_ids: Iterable[int]) -> None:
         """Keep the children for as long as the parent is kept."""
-        for child_id in child_ids:
-            added = self._execute(
-                "INSERT OR IGNORE INTO links VALUES (?, ?)", (parent_id, child_id)
-            ).rowcount
-            if added:
-                self.use(child_id)
+        query = "SELECT child_id FROM links WHERE parent_id = ?"
+        linked = {child_id for (child_id,) in self._execute(query, (parent_id,))}
+        added = [child_id for child_id in dict.fromkeys(child_ids) if child_id not in linked]
+        self._executemany("INSERT INTO links VALUES (?, ?)", ((parent_id, i) for i in added))
+        self._executemany("UPDATE blobs SET uses = uses + 1 WHERE id = ?", ((i,) for i in added))
+        self._unused.difference_update(added)
 
     def remove_entry(self, key: bytes) -> bool:
         """Forget `key`. False: there was no entry."""
@@ -216,13 +241,15 @@ class Transaction:
 
     def unpin(self) -> None:
         """Drop those of the pinned contents that nothing leads to."""
-        pinned, self._pinned = self._pinned, set()
-        for blob_id in pinned:
+        unused, self._unused = self._unused, set()
+        self._pinned.clear()
+        for blob_id in unused:
             self._drop(blob_id)
 
     def use(self, blob_id: int) -> None:
         """Count one thing more that leads to these contents."""
         self._execute("UPDATE blobs SET uses = uses + 1 WHERE id = ?", (blob_id,))
+        self._unused.discard(blob_id)
 
     def release(self, blob_id: int) -> None:
         """Count one less, and drop the contents if it was the last."""
@@ -235,6 +262,7 @@ class Transaction:
         while waiting:
             candidate = waiting.pop()
             if candidate in self._pinned:
+                self._unused.add(candidate)
                 continue
             rows = self._execute(
                 "DELETE FROM blobs WHERE id = ? AND uses = 0 "
@@ -243,6 +271,7 @@ class Transaction:
             ).fetchall()
             for dropped_id, digest, size_bytes, packed_offset_bytes, elsewhere in rows:
                 self._stored_bytes -= size_bytes
+                self._known.pop(digest, None)
                 if packed_offset_bytes is not None:
                     self.free_space.free(packed_offset_bytes, size_bytes)
                 elif elsewhere:

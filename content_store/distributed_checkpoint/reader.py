@@ -32,12 +32,11 @@ from torchstash.content_store.errors import (
     InvalidNameError,
     MissingSnapshotError,
 )
-from torchstash.content_store.metadata import Description
 from torchstash.content_store.names import is_snapshot_name, snapshot_key
 from torchstash.content_store.read_mode import ReadMode
-from torchstash.content_store.rebuild import rebuild, rebuild_plain
+from torchstash.content_store.rebuild import rebuild_described
 from torchstash.content_store.snapshot_reading import load_snapshot
-from torchstash.content_store.storage_source import StorageSource
+from torchstash.content_store.storage_source import Asked, StorageSource
 
 WINDOW_BYTES: Final = 512 << 20
 """Of storages that a rank holds at once where files are copied instead of mapped."""
@@ -210,13 +209,14 @@ class CheckpointReader(StorageReader):
         if len(present) == len(digests):
             mapped = source.mapped(None)
             wanted_by = f"the checkpoint {self._name!r}"
-            storages = source.all_fresh(present, CPU, wanted_by, mapped=mapped)
+            asked = [Asked(blob, CPU, wanted_by) for blob in present]
+            storages = source.all_fresh(asked, mapped=mapped)
         if storages is None:
             tensors = self._read_otherwise(source, stored)
         else:
             by_digest = dict(zip(digests, storages, strict=True))
             tensors = {
-                number: _rebuilt(tensor.description, by_digest[tensor.digest])
+                number: rebuild_described(tensor.description, by_digest[tensor.digest])
                 for number, tensor in needed.items()
             }
         for job in window:
@@ -237,12 +237,6 @@ class CheckpointReader(StorageReader):
     def _manifest(self, source: StorageSource) -> bytes | None:
         with store_errors(self._location):
             return source.backend().get(snapshot_key(self._name or ""))
-
-
-def _rebuilt(description: Description, storage: torch.UntypedStorage) -> torch.Tensor:
-    if description.plain is not None:
-        return rebuild_plain(description.plain, storage)
-    return rebuild(description.metadata, storage)
 
 
 @dataclasses.dataclass(frozen=True)

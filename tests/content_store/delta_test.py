@@ -21,7 +21,7 @@ from torchstash.tests.content_store.tensor_equality import assert_same
 __all__ = ["store"]  # A fixture that pytest finds here.
 
 # Packed, packed, a file of one slice, one of some, one whose slices several threads encode.
-SIZES = (4096, 60_000, 300_001, 3 << 20, (5 << 20) + 7)
+SIZES = (16 << 10, 60_000, 300_001, 3 << 20, (5 << 20) + 7)
 EACH_SIZE = pytest.mark.parametrize("size_bytes", SIZES)
 
 
@@ -170,7 +170,7 @@ def test_what_differs_too_much_is_kept_in_full(store: Store) -> None:
 
 
 def test_other_shapes_and_other_trees(store: Store) -> None:
-    before = {"w": noise(300_000), "gone": noise(9000, 1), "small": noise(100)}
+    before = {"w": noise(300_000), "gone": noise(19_000, 1), "small": noise(100)}
     store.writer.save_state_dict("a", before)
     view = scattered(before["w"]).view(3, 100_000).t()
     after = {
@@ -178,8 +178,8 @@ def test_other_shapes_and_other_trees(store: Store) -> None:
         "same": view,
         "part": view[5:],
         "clone": view.clone().t().contiguous().t(),
-        "gone": noise(9001, 1),
-        "new": noise(5000, 2),
+        "gone": noise(19_001, 1),
+        "new": noise(18_000, 2),
         "small": noise(100, 3),
         "empty": torch.empty(0),
     }
@@ -197,7 +197,7 @@ def test_other_shapes_and_other_trees(store: Store) -> None:
 
 
 def test_position_counts_where_paths_differ(store: Store) -> None:
-    before = [noise(9000), noise(9000, 1)]
+    before = [noise(19_000), noise(19_000, 1)]
     store.writer.save_state_dict("a", before)
     store.writer.save_state_dict("b", {"x": scattered(before[0]), "y": before[1] + 0}, base="a")
     assert depths(store.location, "b") == [1, 0]

@@ -32,6 +32,7 @@ def _getting(name: str) -> Callable[[Values], Trial]:
         body = os.urandom(values.size_bytes - _STAMP_BYTES)
         for i, key in enumerate(_KEYS):
             store.put(key, _stamp(i) + body)
+        store.rest()
         next_key = itertools.cycle(_KEYS).__next__
         return Trial(lambda: store.get(next_key()), equal_to(_stamp(0) + body), close=store.close)
 
