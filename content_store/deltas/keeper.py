@@ -33,8 +33,8 @@ from torchstash.content_store.hashing import digest_storages
 from torchstash.content_store.storage_keeper import keep_storages
 from torchstash.proto.content_store.v1.snapshot_manifest_pb2 import SnapshotManifest
 
-# A delta costs half a millisecond whatever its size, so that of a smaller storage takes ten times as
-# long as the storage would, and saves little.
+# A delta takes half a millisecond whatever its size: for a smaller storage ten times as long as
+# keeping it in full, to save little.
 _MIN_BYTES: Final = 16 << 10
 # Below, a thread costs more than it brings; from the second one on, its slices have one each.
 _THREADS_FROM_BYTES: Final = 256 << 10
