@@ -47,15 +47,27 @@ def key_of_record(key: str) -> str:
     return key.removeprefix(_ROOT)
 
 
+def contents_key(digest: Digest) -> str:
+    """Where contents of up to a part lie."""
+    return f"{_ROOT}contents/{digest.hex}"
+
+
+def part_key(digest: Digest, number: int) -> str:
+    """Where a part of larger contents lies."""
+    return f"{contents_key(digest)}/{number}"
+
+
 def parts_of(digest: Digest, size_bytes: int) -> Iterator[Part]:
     """The values that hold contents, in order; none for no bytes."""
-    whole = f"{_ROOT}contents/{digest.hex}"
+    whole = contents_key(digest)
     if 0 < size_bytes <= PART_BYTES:
         yield Part(whole, 0, size_bytes)
         return
     for offset_bytes in range(0, size_bytes, PART_BYTES):
         number = offset_bytes // PART_BYTES
-        yield Part(f"{whole}/{number}", offset_bytes, min(PART_BYTES, size_bytes - offset_bytes))
+        yield Part(
+            part_key(digest, number), offset_bytes, min(PART_BYTES, size_bytes - offset_bytes)
+        )
 
 
 def described(key: str) -> str:

@@ -120,7 +120,12 @@ class TieredReader:
     def read_storage(
         self, h: str, *, device: torch.device | str | int | None = None
     ) -> torch.UntypedStorage:
-        """As `ContentStoreReader.read_storage`. Only what `write_storage` kept is fetched."""
+        """As `ContentStoreReader.read_storage`, fetched if need be: any contents by their digest.
+
+        Whatever the far place has under that digest is meant: what `write_storage` kept, and as
+        well the storage of a tensor, or of a snapshot, that is not fetched with it. It is hashed
+        on arrival and kept near as `write_storage` would keep it.
+        """
         try:
             keys = [storage_key(Digest.from_hex(h))]
         except ValueError:
@@ -207,13 +212,13 @@ class TieredReader:
         if self._scratch is None:
             try:
                 with open_store(self._folder, to_write=True) as store:
-                    pull_into(store, far, self._present(keys, missing))
+                    pull_into(store, far, self._present(keys, missing), any_contents=True)
                     return None
             except StoreUnavailableError:
                 pass  # Read-only, or full: it goes elsewhere.
         folder = self._scratch_folder()
         with open_store(folder, to_write=True) as store:
-            pull_into(store, far, self._present(keys, missing))
+            pull_into(store, far, self._present(keys, missing), any_contents=True)
         return folder
 
     def _present(

@@ -10,6 +10,7 @@ from torchstash.cache.digest import Digest
 from torchstash.cache.disk import DiskBackend
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import ExistsError
+from torchstash.content_store.movement.any_contents import AnyContents
 from torchstash.content_store.movement.layout import NAME_PREFIXES
 from torchstash.content_store.movement.local_contents import LocalContents
 from torchstash.content_store.movement.place import Place, open_store, opened
@@ -152,14 +153,20 @@ def pull_into(
     *,
     threads: int = DEFAULT_THREADS,
     progress: ProgressCallback | None = None,
+    any_contents: bool = False,
 ) -> MovementReport:
-    """`pull` between what is open; `selected` says which keys of a store."""
+    """`pull` between what is open; `selected` says which keys of a store.
+
+    With `any_contents` storages without a name are found by what lies under their digest.
+    """
     with ThreadPoolExecutor(threads, "torchstash-pull") as executor:
         source: Source
         if isinstance(origin, Remote):
             source = RemoteSource(origin, executor)
         else:
             source = StoreSource(origin)
+        if any_contents:
+            source = AnyContents(source)
         keys = selected(source)
         tally = Tally(len(keys), progress)
         Puller(source, store, tally, executor).pull(keys)
