@@ -5,6 +5,7 @@
     store/1/tensors/<name>                records (`record.py`): what a name leads to
     store/1/snapshots/<name>
     store/1/storages/<digest>
+    store/1/names                         an index of names (`name_index.py`), where it is needed
 
 Contents are immutable: whoever puts them puts the same bytes under the same key. A record is put
 after all that it leads to. The part's size belongs to the layout, whose version is in each key:
@@ -45,6 +46,20 @@ def record_key(key: str) -> str:
 def key_of_record(key: str) -> str:
     """The inverse of `record_key`."""
     return key.removeprefix(_ROOT)
+
+
+INDEX_KEY: Final = f"{_ROOT}names"
+"""Where the root of the index of names lies, if there is one (`name_index.py`)."""
+
+
+def shard_key(shard: str) -> str:
+    """Where a shard of the index of names lies."""
+    return f"{INDEX_KEY}/{shard}"
+
+
+def spare_key(key: str) -> str:
+    """Where a value of the index lies for the time that it is written in."""
+    return f"{key}/spare"
 
 
 def contents_key(digest: Digest) -> str:

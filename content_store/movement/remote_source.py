@@ -23,6 +23,7 @@ from torchstash.content_store.movement.layout import (
     parts_of,
     record_key,
 )
+from torchstash.content_store.movement.name_index import NameIndex
 from torchstash.content_store.movement.record import (
     BadRecordError,
     NewerRecordError,
@@ -43,13 +44,19 @@ class RemoteSource(Source):
     def __init__(self, remote: Remote, executor: ThreadPoolExecutor) -> None:
         self._remote = remote
         self._executor = executor
+        self._indexed: list[str] | None = None
         self.place = remote.place
         if not remote.takes_many:
             self.at_once = 1
 
     @override
     def keys(self, prefix: str) -> Iterator[str]:
-        return self._remote.keys(prefix)
+        """One that its index lists may have no record: `find` leaves it out."""
+        if self._remote.lists:
+            return self._remote.keys(prefix)
+        if self._indexed is None:
+            self._indexed = NameIndex(self._remote).keys()
+        return (key for key in self._indexed if key.startswith(prefix))
 
     @override
     def find(self, keys: Sequence[str]) -> dict[str, LinkedEntry]:

@@ -34,6 +34,7 @@ from torchstash.content_store.errors import (
     StoreUnavailableError,
 )
 from torchstash.content_store.movement.layout import described
+from torchstash.content_store.movement.name_index import listed_keys
 from torchstash.content_store.movement.place import Place, open_store, opened
 from torchstash.content_store.movement.remote import Remote
 from torchstash.content_store.movement.source import Source
@@ -152,7 +153,7 @@ class TieredReader:
         """The names of all tensors that begin with `prefix`, near and far, in order.
 
         Raises:
-            PlaceUnlistableError: The far place cannot list.
+            PlaceUnlistableError: The far place can neither list nor has an index of names.
         """
         return self._listed(TENSOR_PREFIX, prefix, self._near.names)
 
@@ -240,7 +241,9 @@ class TieredReader:
         self, kind: str, prefix: str, near: Callable[[str], Iterator[str]]
     ) -> Iterator[str]:
         far = self._opened_far()
-        theirs = (key.removeprefix(kind) for key in far.keys(kind + prefix))
+        whole = kind + prefix
+        keys = listed_keys(far, whole) if isinstance(far, Remote) else far.keys(whole)
+        theirs = (key.removeprefix(kind) for key in keys)
         merged = heapq.merge(_present_names(near, prefix), theirs, key=str.encode)
         return (name for name, _ in groupby(merged))
 
