@@ -7,7 +7,8 @@ beside `x` are names like any other. The engine orders keys by their UTF-8 bytes
     snapshots/<name>        a serialized SnapshotManifest, which links the bytes of its storages
     storages/<64 hex>       the bytes of a storage without a name, by their digest
 
-Beside these, `pending/` belongs to `content_store/distributed_checkpoint`.
+Beside these, `pending/` belongs to `content_store/distributed_checkpoint`, and `pulls/` and
+`pulling/` to `content_store/movement`.
 """
 
 from typing import Final

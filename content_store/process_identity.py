@@ -37,6 +37,15 @@ def is_gone(identity: str) -> bool:
     return found is not None and found != started
 
 
+def is_running(identity: str) -> bool:
+    """Whether the process with that identity runs on this machine, as far as this one can tell."""
+    place, _, rest = identity.partition("-")
+    number, _, started = rest.partition("-")
+    if not number.isdecimal() or not started or place != _place():
+        return False
+    return _start_time(int(number)) == started
+
+
 def _place() -> str | None:
     """Where process numbers mean what they mean here; None: the system does not tell."""
     try:

@@ -24,11 +24,16 @@ from torchstash.cache.disk.medium import is_on_network
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.reports import Quota, SweepReport
 from torchstash.cache.errors import BackendMissingError
+from torchstash.cache.keys import encode_key
 
 _LINKED = """
     SELECT child.digest FROM blobs parent
     JOIN links ON links.parent_id = parent.id JOIN blobs child ON child.id = links.child_id
     WHERE parent.digest = ?
+"""
+
+_WRITTEN_BEFORE = """
+    SELECT key FROM entries WHERE key >= ? AND key < ? AND written_unix_ns < ? ORDER BY key
 """
 
 
@@ -82,6 +87,14 @@ class DiskMaintenance(Closable):
                 return None
             rows = connection.execute(_LINKED, (digest.raw,)).fetchall()
         return {Digest(linked) for (linked,) in rows}
+
+    def keys_written_before(self, prefix: str, unix_ns: int) -> list[str]:
+        """Keys that begin with `prefix`, in order, of entries that were written before then."""
+        first = encode_key(prefix)
+        with self._catalogue.reading() as connection:
+            # No UTF-8 text has the byte FF.
+            rows = connection.execute(_WRITTEN_BEFORE, (first, first + b"\xff", unix_ns))
+            return [key.decode() for (key,) in rows]
 
     def collect(
         self, *, grace_seconds: float = 3600.0, audit: bool = False, dry_run: bool = False

@@ -18,6 +18,7 @@ from torchstash.content_store.maintenance.descriptions_check import (
 )
 from torchstash.content_store.maintenance.problem import Problem, ProblemKind
 from torchstash.content_store.maintenance.reports import GarbageReport, RepairReport, StoreQuota
+from torchstash.content_store.movement.arrivals import abandoned_arrivals
 from torchstash.content_store.names import snapshot_key
 
 _MAX_INT64 = (1 << 63) - 1
@@ -87,6 +88,9 @@ class ContentStoreMaintenance:
             grace_seconds: Unpublished files that were written to more recently stay, and parts of
                 unfinished checkpoints that were, unless their processes ran here and are gone:
                 their writers may be alive. Raise it above the time that the longest write takes.
+                What pulls have fetched for names that never came stays as long, and while a pull
+                is under way on this machine, however long that takes; one that is under way on
+                another machine says so every few minutes.
             audit: Look at every file, for what power loss or an older torchstash left.
             dry_run: Remove nothing, and tell what would go.
         """
@@ -97,12 +101,18 @@ class ContentStoreMaintenance:
                 if dry_run
                 else DiskBackend(self._location, durable=True)
             )
-            parts = pending.abandoned(backend, time.time() - grace_seconds)
+            newest_unix_seconds = time.time() - grace_seconds
+            parts = pending.abandoned(backend, newest_unix_seconds)
+            pulled = abandoned_arrivals(backend, engine, newest_unix_seconds)
             if not dry_run:
-                pending.forget(backend, parts)
+                pending.forget(backend, [*parts, *pulled.contents, *pulled.marks])
             report = engine.collect(grace_seconds=grace_seconds, audit=audit, dry_run=dry_run)
         return GarbageReport(
-            len(parts), report.orphan_files, report.temporary_files, report.freed_bytes
+            len(parts),
+            len(pulled.contents),
+            report.orphan_files,
+            report.temporary_files,
+            report.freed_bytes,
         )
 
     def repair(self) -> RepairReport:

@@ -12,6 +12,8 @@ class GarbageReport:
     # Parts of sharded checkpoints that were never finished; what they kept went with them, and is
     # in none of the other numbers.
     checkpoint_parts: int
+    # Contents that pulls had fetched and no name leads to; in none of the other numbers either.
+    pulled_contents: int
     # Files of contents that nothing leads to.
     orphan_files: int
     # Files that a writer died over before it published them.

@@ -3,7 +3,7 @@
 from torchstash.cache.disk import DiskBackend, LinkedContents, Put
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import StoreUnavailableError
-from torchstash.content_store.movement.arrivals import arrival_key, damaged_there
+from torchstash.content_store.movement.arrivals import Arrivals, arrival_key, damaged_there
 from torchstash.content_store.movement.layout import described
 from torchstash.content_store.movement.partial_file import PartialFile
 from torchstash.content_store.movement.progress import Tally
@@ -17,9 +17,12 @@ class LargeContents:
     Thread-safe.
     """
 
-    def __init__(self, source: Source, store: DiskBackend, tally: Tally) -> None:
+    def __init__(
+        self, source: Source, store: DiskBackend, arrivals: Arrivals, tally: Tally
+    ) -> None:
         self._source = source
         self._store = store
+        self._arrivals = arrivals
         self._tally = tally
 
     def keep(self, wanted: LinkedContents, key: str, crew: Crew) -> None:
@@ -65,5 +68,6 @@ class LargeContents:
     def _fill(self, file: PartialFile, wanted: LinkedContents, key: str, crew: Crew) -> None:
         for part in self._source.parts(wanted, file.parts, described(key)):
             crew.require_going_on()
+            self._arrivals.going_on()
             file.append(part)
             self._tally.moved(wanted.digest, len(part))

@@ -5,6 +5,7 @@
     store/1/tensors/<name>                records (`record.py`): what a name leads to
     store/1/snapshots/<name>
     store/1/storages/<digest>
+    store/1/names                         an index of names (`name_index.py`), where it is needed
 
 Contents are immutable: whoever puts them puts the same bytes under the same key. A record is put
 after all that it leads to. The part's size belongs to the layout, whose version is in each key:
@@ -47,15 +48,41 @@ def key_of_record(key: str) -> str:
     return key.removeprefix(_ROOT)
 
 
+INDEX_KEY: Final = f"{_ROOT}names"
+"""Where the root of the index of names lies, if there is one (`name_index.py`)."""
+
+
+def shard_key(shard: str) -> str:
+    """Where a shard of the index of names lies."""
+    return f"{INDEX_KEY}/{shard}"
+
+
+def spare_key(key: str) -> str:
+    """Where a value of the index lies for the time that it is written in."""
+    return f"{key}/spare"
+
+
+def contents_key(digest: Digest) -> str:
+    """Where contents of up to a part lie."""
+    return f"{_ROOT}contents/{digest.hex}"
+
+
+def part_key(digest: Digest, number: int) -> str:
+    """Where a part of larger contents lies."""
+    return f"{contents_key(digest)}/{number}"
+
+
 def parts_of(digest: Digest, size_bytes: int) -> Iterator[Part]:
     """The values that hold contents, in order; none for no bytes."""
-    whole = f"{_ROOT}contents/{digest.hex}"
+    whole = contents_key(digest)
     if 0 < size_bytes <= PART_BYTES:
         yield Part(whole, 0, size_bytes)
         return
     for offset_bytes in range(0, size_bytes, PART_BYTES):
         number = offset_bytes // PART_BYTES
-        yield Part(f"{whole}/{number}", offset_bytes, min(PART_BYTES, size_bytes - offset_bytes))
+        yield Part(
+            part_key(digest, number), offset_bytes, min(PART_BYTES, size_bytes - offset_bytes)
+        )
 
 
 def described(key: str) -> str:

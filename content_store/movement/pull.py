@@ -55,9 +55,9 @@ class Puller:
         self._tally = tally
         self._crew = Crew(executor)
         self._location = store.path
-        self._large = LargeContents(source, store, tally)
         with store_errors(store.path):
             self._arrivals = Arrivals(store)
+        self._large = LargeContents(source, store, self._arrivals, tally)
 
     def pull(self, keys: Sequence[str]) -> None:
         """Move these entries, in this order.
@@ -67,18 +67,25 @@ class Puller:
             PlaceUnavailableError: The source failed.
             StoreUnavailableError: The store cannot be written.
         """
-        for batch in batched(keys, _NAMES_AT_ONCE):
-            for attempt in range(_ATTEMPTS):
-                try:
-                    self._pull(batch)
-                    break
-                except (MissingLinkError, OvertakenError) as error:
-                    # Others deleted contents between a look-up and the commit.
-                    if attempt == _ATTEMPTS - 1:
-                        raise StoreUnavailableError(
-                            f"what was to be moved from {self._source.place} to {self._location} "
-                            f"was replaced at each of {_ATTEMPTS} attempts; try again"
-                        ) from error
+        try:
+            for batch in batched(keys, _NAMES_AT_ONCE):
+                self._pull_some(batch)
+        finally:
+            with store_errors(self._location):
+                self._arrivals.close()
+
+    def _pull_some(self, batch: Sequence[str]) -> None:
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._pull(batch)
+                break
+            except (MissingLinkError, OvertakenError) as error:
+                # Others deleted contents between a look-up and the commit.
+                if attempt == _ATTEMPTS - 1:
+                    raise StoreUnavailableError(
+                        f"what was to be moved from {self._source.place} to {self._location} "
+                        f"was replaced at each of {_ATTEMPTS} attempts; try again"
+                    ) from error
 
     def _pull(self, keys: Sequence[str]) -> None:
         entries = self._source.find(keys)
@@ -103,8 +110,9 @@ class Puller:
             for digest, pair in wanted.items()
             if digest in lacking and pair[0].size_bytes > PART_BYTES
         ]
-        for each, _ in large:
-            self._arrivals.add(each.digest)
+        with store_errors(self._location):
+            for each, _ in large:
+                self._arrivals.add(each.digest)
         with ThreadPoolExecutor(_LARGE_AT_ONCE, "torchstash-pull") as executor:
             crew = Crew(executor)
             crew.run(lambda pair: self._large.keep(*pair, crew), large)

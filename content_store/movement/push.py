@@ -82,17 +82,16 @@ class Pusher:
         self._hashed: set[Digest] = set()
         self._hashing: dict[Digest, threading.Lock] = defaultdict(threading.Lock)
 
-    def push(self, keys: Sequence[str]) -> None:
-        """Move these entries.
+    def push(self, keys: Sequence[str]) -> list[str]:
+        """Move these entries; those that are there now: all but what is gone meanwhile.
 
         Raises:
             CorruptStoreError: What the store has is damaged; names it.
             PlaceUnavailableError: The remote failed. What it has stays, and is used the next time.
         """
-        for batch in batched(keys, _NAMES_AT_ONCE):
-            self._push_some(batch)
+        return [key for batch in batched(keys, _NAMES_AT_ONCE) for key in self._push_some(batch)]
 
-    def _push_some(self, keys: Sequence[str]) -> None:
+    def _push_some(self, keys: Sequence[str]) -> list[str]:
         for _ in range(_ATTEMPTS):
             # A name that is gone meanwhile is none of the store's any more.
             entries = self._source.find(keys)
@@ -100,7 +99,7 @@ class Pusher:
                 self._publish(entries)
             except OvertakenError:
                 continue
-            return
+            return list(entries)
         raise StoreUnavailableError(
             f"what was to be moved from {self._source.place} was replaced at each of {_ATTEMPTS} "
             "attempts; try again"

@@ -36,6 +36,7 @@ class Remote:
     Attributes:
         may_tear: A value that is there need not be whole.
         tells_presence: Presence can be asked for.
+        lists: It can list what it has.
         takes_many: Several values cost little more than one.
     """
 
@@ -51,6 +52,7 @@ class Remote:
         self._waits_seconds = waits_seconds
         self.may_tear = isinstance(backend, MayTear)
         self.tells_presence = isinstance(backend, Containing)
+        self.lists = isinstance(backend, Listable)
         self.takes_many = isinstance(backend, ManyAtOnce)
 
     def get(self, key: str, wanted: str) -> bytes | None:
@@ -72,6 +74,15 @@ class Remote:
         if not isinstance(backend, Containing):
             return False
         return self._persistently(wanted, lambda: backend.contains(key))
+
+    def present(self, keys: Iterable[str], wanted: str) -> set[str]:
+        """Which of the `keys` have a value."""
+        keys = list(keys)
+        if not self.tells_presence or not keys:
+            return set(self.get_many(keys, wanted))
+        with ThreadPoolExecutor(_THREADS, "torchstash-ask") as executor:
+            found = executor.map(lambda key: self.contains(key, wanted), keys)
+            return {key for key, is_there in zip(keys, found, strict=True) if is_there}
 
     def get_many(self, keys: Iterable[str], wanted: str) -> dict[str, bytes]:
         """The values of those `keys` that have one, together or by several threads."""
@@ -104,10 +115,7 @@ class Remote:
         """
         backend = self._backend
         if not isinstance(backend, Listable):
-            raise PlaceUnlistableError(
-                f"{self.place} cannot list what it holds, so that all names or those with a prefix "
-                "cannot be asked for; give the names"
-            )
+            raise PlaceUnlistableError(f"{self.place} cannot list what it holds; give the names")
         with place_errors(self.place, "the list of names"):
             for key in backend.keys(record_key(prefix)):
                 yield key_of_record(key)

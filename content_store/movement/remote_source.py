@@ -15,11 +15,15 @@ from torchstash.content_store.errors import (
     PlaceUnavailableError,
 )
 from torchstash.content_store.movement.layout import (
+    PART_BYTES,
     Part,
+    contents_key,
     described,
+    part_key,
     parts_of,
     record_key,
 )
+from torchstash.content_store.movement.name_index import NameIndex
 from torchstash.content_store.movement.record import (
     BadRecordError,
     NewerRecordError,
@@ -27,6 +31,8 @@ from torchstash.content_store.movement.record import (
 )
 from torchstash.content_store.movement.remote import Remote
 from torchstash.content_store.movement.source import Source
+
+_OF_NOTHING: Final = Digest.of(b"")
 
 PARTS_AHEAD: Final = 3
 """Parts of one contents that are fetched at once, while one more is used."""
@@ -38,13 +44,19 @@ class RemoteSource(Source):
     def __init__(self, remote: Remote, executor: ThreadPoolExecutor) -> None:
         self._remote = remote
         self._executor = executor
+        self._indexed: list[str] | None = None
         self.place = remote.place
         if not remote.takes_many:
             self.at_once = 1
 
     @override
     def keys(self, prefix: str) -> Iterator[str]:
-        return self._remote.keys(prefix)
+        """One that its index lists may have no record: `find` leaves it out."""
+        if self._remote.lists:
+            return self._remote.keys(prefix)
+        if self._indexed is None:
+            self._indexed = NameIndex(self._remote).keys()
+        return (key for key in self._indexed if key.startswith(prefix))
 
     @override
     def find(self, keys: Sequence[str]) -> dict[str, LinkedEntry]:
@@ -65,6 +77,25 @@ class RemoteSource(Source):
         values = self._remote.get_many(keys, wanted_by)
         found = {each.digest: b"" for each in wanted if each.size_bytes == 0}
         return found | {keys[key].digest: value for key, value in values.items()}
+
+    @override
+    def size_bytes(self, digest: Digest) -> int | None:
+        if digest == _OF_NOTHING:
+            return 0
+        wanted_by = f"the storage {digest.hex}"
+        whole = self._remote.get(contents_key(digest), wanted_by)
+        if whole is not None:
+            return len(whole)
+        number = 0
+        # All parts but the last one are of one size, so that the last one tells.
+        if self._remote.tells_presence:
+            while self._remote.contains(part_key(digest, number + 1), wanted_by):
+                number += 1
+        while (part := self._remote.get(part_key(digest, number), wanted_by)) is not None:
+            if len(part) < PART_BYTES:
+                return number * PART_BYTES + len(part)
+            number += 1
+        return number * PART_BYTES or None
 
     @override
     def parts(self, wanted: LinkedContents, first: int, wanted_by: str) -> Iterator[bytes]:

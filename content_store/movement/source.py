@@ -51,3 +51,10 @@ class Source(ABC):
         Raises:
             CorruptStorageError: A part is missing, or has another size.
         """
+
+    @abstractmethod
+    def size_bytes(self, digest: Digest) -> int | None:
+        """The size of the contents that are there under a digest, unchecked; None: there are none.
+
+        For contents that nothing is recorded of: where it is recorded, this costs in vain.
+        """

@@ -41,6 +41,12 @@ class StoreSource(Source):
         return found
 
     @override
+    def size_bytes(self, digest: Digest) -> int | None:
+        with store_errors(self._store.path):
+            blob = self._store.locate_contents(digest)
+        return None if blob is None else blob.size_bytes
+
+    @override
     def parts(self, wanted: LinkedContents, first: int, wanted_by: str) -> Iterator[memoryview]:
         with self._contents.mapped(wanted, wanted_by) as view:
             for offset_bytes in range(first * PART_BYTES, wanted.size_bytes, PART_BYTES):

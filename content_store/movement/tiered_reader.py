@@ -34,6 +34,7 @@ from torchstash.content_store.errors import (
     StoreUnavailableError,
 )
 from torchstash.content_store.movement.layout import described
+from torchstash.content_store.movement.name_index import listed_keys
 from torchstash.content_store.movement.place import Place, open_store, opened
 from torchstash.content_store.movement.remote import Remote
 from torchstash.content_store.movement.source import Source
@@ -120,7 +121,12 @@ class TieredReader:
     def read_storage(
         self, h: str, *, device: torch.device | str | int | None = None
     ) -> torch.UntypedStorage:
-        """As `ContentStoreReader.read_storage`. Only what `write_storage` kept is fetched."""
+        """As `ContentStoreReader.read_storage`, fetched if need be: any contents by their digest.
+
+        Whatever the far place has under that digest is meant: what `write_storage` kept, and as
+        well the storage of a tensor, or of a snapshot, that is not fetched with it. It is hashed
+        on arrival and kept near as `write_storage` would keep it.
+        """
         try:
             keys = [storage_key(Digest.from_hex(h))]
         except ValueError:
@@ -147,7 +153,7 @@ class TieredReader:
         """The names of all tensors that begin with `prefix`, near and far, in order.
 
         Raises:
-            PlaceUnlistableError: The far place cannot list.
+            PlaceUnlistableError: The far place can neither list nor has an index of names.
         """
         return self._listed(TENSOR_PREFIX, prefix, self._near.names)
 
@@ -207,13 +213,13 @@ class TieredReader:
         if self._scratch is None:
             try:
                 with open_store(self._folder, to_write=True) as store:
-                    pull_into(store, far, self._present(keys, missing))
+                    pull_into(store, far, self._present(keys, missing), any_contents=True)
                     return None
             except StoreUnavailableError:
                 pass  # Read-only, or full: it goes elsewhere.
         folder = self._scratch_folder()
         with open_store(folder, to_write=True) as store:
-            pull_into(store, far, self._present(keys, missing))
+            pull_into(store, far, self._present(keys, missing), any_contents=True)
         return folder
 
     def _present(
@@ -235,7 +241,9 @@ class TieredReader:
         self, kind: str, prefix: str, near: Callable[[str], Iterator[str]]
     ) -> Iterator[str]:
         far = self._opened_far()
-        theirs = (key.removeprefix(kind) for key in far.keys(kind + prefix))
+        whole = kind + prefix
+        keys = listed_keys(far, whole) if isinstance(far, Remote) else far.keys(whole)
+        theirs = (key.removeprefix(kind) for key in keys)
         merged = heapq.merge(_present_names(near, prefix), theirs, key=str.encode)
         return (name for name, _ in groupby(merged))
 

@@ -10,8 +10,10 @@ from torchstash.cache.digest import Digest
 from torchstash.cache.disk import DiskBackend
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import ExistsError
+from torchstash.content_store.movement.any_contents import AnyContents
 from torchstash.content_store.movement.layout import NAME_PREFIXES
 from torchstash.content_store.movement.local_contents import LocalContents
+from torchstash.content_store.movement.name_index import NameIndex
 from torchstash.content_store.movement.place import Place, open_store, opened
 from torchstash.content_store.movement.progress import MovementReport, ProgressCallback, Tally
 from torchstash.content_store.movement.pull import Puller
@@ -35,6 +37,7 @@ def push(
     names: Iterable[str] | None = None,
     prefixes: Iterable[str] | None = None,
     verify: bool = False,
+    index: bool = False,
     threads: int = DEFAULT_THREADS,
     progress: ProgressCallback | None = None,
 ) -> MovementReport:
@@ -52,6 +55,9 @@ def push(
         prefixes: Moves all tensors and snapshots whose names begin so.
         verify: Read back what is there, and put it again where it is damaged. What a store in a
             folder has is looked at by size only.
+        index: Keep an index of names where the place can list, too, for those who read it through
+            an engine that cannot, such as a web server in front of a bucket. One that is there is
+            kept up in any case, and where the place cannot list there always is one.
         threads: How many values are on their way at once; each takes up to 8 MiB of memory.
         progress: Is told how far it is.
 
@@ -60,6 +66,7 @@ def push(
         NotInStoreError: It has nothing under one of the names.
         CorruptStoreError: Something of it is damaged; says which tensor or snapshot.
         PlaceUnavailableError: The place cannot be reached or written.
+        PlaceUnlistableError: All was moved, and its index of names has no room for more.
     """
     selection = Selection.of(names, prefixes)
     with (
@@ -72,7 +79,11 @@ def push(
         tally = Tally(len(keys), progress)
         if isinstance(target, Remote):
             contents = LocalContents(store)
-            Pusher(source, contents, target, tally, executor, verify=verify).push(keys)
+            pusher = Pusher(source, contents, target, tally, executor, verify=verify)
+            there = pusher.push(keys)
+            names_there = NameIndex(target)
+            if index or not target.lists or names_there.is_there():
+                names_there.add(there, executor, verify=verify)
         else:
             Puller(source, target, tally, executor).pull(keys)
         return tally.report()
@@ -103,7 +114,7 @@ def pull(
 
     Raises:
         NotInStoreError: The place has nothing under one of the names.
-        PlaceUnlistableError: It cannot list, and not all names were given.
+        PlaceUnlistableError: It cannot list and has no index, and not all names were given.
         CorruptStoreError: Something there is damaged; says which tensor or snapshot.
         PlaceUnavailableError: It cannot be reached.
         StoreUnavailableError: The store cannot be written.
@@ -152,14 +163,20 @@ def pull_into(
     *,
     threads: int = DEFAULT_THREADS,
     progress: ProgressCallback | None = None,
+    any_contents: bool = False,
 ) -> MovementReport:
-    """`pull` between what is open; `selected` says which keys of a store."""
+    """`pull` between what is open; `selected` says which keys of a store.
+
+    With `any_contents` storages without a name are found by what lies under their digest.
+    """
     with ThreadPoolExecutor(threads, "torchstash-pull") as executor:
         source: Source
         if isinstance(origin, Remote):
             source = RemoteSource(origin, executor)
         else:
             source = StoreSource(origin)
+        if any_contents:
+            source = AnyContents(source)
         keys = selected(source)
         tally = Tally(len(keys), progress)
         Puller(source, store, tally, executor).pull(keys)

@@ -282,6 +282,18 @@ class TestCollection:
         store.rename("again", "file")
         assert list((store.path / "tmp").iterdir()) == []
 
+    def test_keys_by_prefix_and_time(self, store: DiskBackend) -> None:
+        store.put("packed\N{GREEK SMALL LETTER ALPHA}", b"x")
+        change(store, "UPDATE entries SET written_unix_ns = 5")
+        store.put("packed3", b"y")
+        with DiskMaintenance(store.path, read_only=True) as maintenance:
+            assert maintenance.keys_written_before("packed", 5) == []
+            assert maintenance.keys_written_before("packed", 6) == [
+                "packed",
+                "packed2",
+                "packed\N{GREEK SMALL LETTER ALPHA}",
+            ]
+
 
 class TestQuota:
     def test_a_write_beyond_it_is_refused_whole(self, store: DiskBackend) -> None:

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from torchstash.content_store import process_identity
-from torchstash.content_store.process_identity import UNKNOWN, is_gone, own_identity
+from torchstash.content_store.process_identity import (
+    UNKNOWN,
+    is_gone,
+    is_running,
+    own_identity,
+)
 
 
 def identity_of_a_child(*, alive: bool) -> tuple[str, int]:
@@ -30,12 +35,15 @@ def identity_of_a_child(*, alive: bool) -> tuple[str, int]:
 def test_who_lives_is_not_gone() -> None:
     assert own_identity() == own_identity()
     assert not is_gone(own_identity())
+    assert is_running(own_identity())
     identity, pid = identity_of_a_child(alive=True)
     assert identity != own_identity()
     assert not is_gone(identity)
+    assert is_running(identity)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     assert is_gone(identity)
+    assert not is_running(identity)
 
 
 def test_who_has_ended_and_was_not_waited_for_is_gone() -> None:
@@ -53,6 +61,7 @@ def test_a_number_that_is_used_again_is_another_process() -> None:
 @pytest.mark.parametrize("identity", [UNKNOWN, "", "-", "a-b-c", "0123.45-1-1"])
 def test_nobody_is_taken_for_gone_who_ran_elsewhere(identity: str) -> None:
     assert not is_gone(identity)
+    assert not is_running(identity)
 
 
 def test_another_interpreter_tells_the_same_place() -> None:

@@ -27,5 +27,6 @@ def collect_garbage(
     sys.stdout.write(
         f"{verb} {report.orphan_files} files of contents that nothing leads to and "
         f"{report.temporary_files} unpublished ones: {report.freed_bytes} bytes; and "
-        f"{report.checkpoint_parts} parts of checkpoints that were never finished\n"
+        f"{report.checkpoint_parts} parts of checkpoints and {report.pulled_contents} contents of "
+        "pulls that were never finished\n"
     )

@@ -103,6 +103,7 @@ def _push(arguments: argparse.Namespace) -> None:
         arguments.names,
         arguments.prefixes,
         verify=arguments.verify,
+        index=arguments.index,
         as_json=arguments.as_json,
     )
 

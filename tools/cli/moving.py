@@ -18,6 +18,7 @@ def push_store(
     prefixes: Sequence[str],
     *,
     verify: bool,
+    index: bool,
     as_json: bool,
 ) -> None:
     """Moves names of `store` to `place`, and says what was moved.
@@ -28,7 +29,13 @@ def push_store(
     with transfer_bar("push") as progress:
         try:
             report = push(
-                store, place, names=names, prefixes=prefixes, verify=verify, progress=progress
+                store,
+                place,
+                names=names,
+                prefixes=prefixes,
+                verify=verify,
+                index=index,
+                progress=progress,
             )
         except ContentStoreError as error:
             raise CommandError(str(error)) from error

@@ -45,6 +45,11 @@ def add_moving_commands(commands: "argparse._SubParsersAction[Any]") -> None:
     push.add_argument(
         "--verify", action="store_true", help="read back what is there, and repair what is damaged"
     )
+    push.add_argument(
+        "--index",
+        action="store_true",
+        help="keep an index of names where PLACE lists too, for a web server in front of it",
+    )
 
     pull = commands.add_parser(
         "pull", help="move into a store what is elsewhere", description=_PULL

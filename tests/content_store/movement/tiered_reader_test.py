@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from torchstash.cache import DiskBackend
+from torchstash.cache import Digest, DiskBackend, RemoteCacheBackend
 from torchstash.content_store import (
     ContentStoreReader,
     ContentStoreWriter,
@@ -18,7 +18,13 @@ from torchstash.content_store import (
     PlaceUnlistableError,
 )
 from torchstash.content_store.movement import TieredReader, push
-from torchstash.tests.content_store.movement.backends import Asking, FailingAt, Plain
+from torchstash.content_store.movement.layout import PART_BYTES, contents_key
+from torchstash.tests.content_store.movement.backends import (
+    BACKENDS,
+    Asking,
+    FailingAt,
+    Plain,
+)
 from torchstash.tests.content_store.movement.movable_store import fill, state_dict
 from torchstash.tests.content_store.tensor_equality import assert_same
 
@@ -70,6 +76,44 @@ def test_storages_by_digest(tmp_path: Path, far: Asking) -> None:
         for absent in ("0" * 64, "no digest"):
             with pytest.raises(MissingStorageError):
                 reader.read_storage(absent)
+
+
+@pytest.mark.parametrize("kind", [*BACKENDS, "store"])
+def test_any_contents_by_their_digest(kind: str, tmp_path: Path) -> None:
+    """What tensors and snapshots lead to, small, large, of whole parts and empty."""
+    tensors = fill(tmp_path / "far")
+    tensors["whole parts"] = torch.arange(PART_BYTES // 4, dtype=torch.int64)
+    with ContentStoreWriter(tmp_path / "far") as writer:
+        writer.write_tensor("whole parts", tensors["whole parts"])
+        digests = {
+            name: writer.compute_tensor_metadata(tensor).storage_digest.hex()
+            for name, tensor in tensors.items()
+        }
+    backend: Path | RemoteCacheBackend[bytes] = tmp_path / "far"
+    if kind != "store":
+        backend = BACKENDS[kind]()
+        push(tmp_path / "far", backend)
+    with TieredReader(tmp_path / "near", backend) as reader:
+        for name, digest in digests.items():
+            found = reader.read_storage(digest)
+            theirs = torch.empty(0, dtype=torch.uint8).set_(found)
+            ours = torch.empty(0, dtype=torch.uint8).set_(tensors[name].untyped_storage())
+            assert theirs.equal(ours)
+    with ContentStoreReader(tmp_path / "near") as near:
+        assert near.read_storage(digests["large"]).nbytes() == 17 << 20
+        assert list(near.names()) == []
+
+
+def test_wrong_contents_under_a_digest_are_not_handed_out(tmp_path: Path, far: Asking) -> None:
+    digest = ContentStoreReader(tmp_path / "far").read_tensor_metadata("weight").storage_digest
+    key = contents_key(Digest(digest))
+    far.values[key] = bytes(len(far.values[key]))
+    with TieredReader(tmp_path / "near", far) as reader:
+        with pytest.raises(CorruptStorageError, match=digest.hex()):
+            reader.read_storage(digest.hex())
+        del far.values[key]
+        with pytest.raises(MissingStorageError, match="is neither"):
+            reader.read_storage(digest.hex())
 
 
 def test_missing_in_both_says_so(tmp_path: Path, far: Asking) -> None:

@@ -73,12 +73,13 @@ def test_gc(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("gc", store, "--grace", "0", "--dry-run") == 0
     assert capsys.readouterr().out == (
         "would remove 0 files of contents that nothing leads to and 1 unpublished ones: 10 bytes; "
-        "and 0 parts of checkpoints that were never finished\n"
+        "and 0 parts of checkpoints and 0 contents of pulls that were never finished\n"
     )
     assert left.exists()
     assert run("gc", store, "--grace", "0", "--audit", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {
         "checkpoint_parts": 0,
+        "pulled_contents": 0,
         "orphan_files": 0,
         "temporary_files": 1,
         "freed_bytes": 10,
