@@ -20,6 +20,7 @@ from torchstash.cache.wrappers.wrapper import Wrapper
 from torchstash.proto.cache.v1.cache_sample_pb2 import OUTCOME_REJECTED
 
 _COMPRESSION = Compression()
+_COPIED_BYTES = 64 << 10
 
 
 class Envelope(Wrapper):
@@ -53,6 +54,7 @@ class Envelope(Wrapper):
             signing_keys=signing_keys,
             max_value_bytes=max_value_bytes,
         )
+        self._head_bytes = self._sealer.head_bytes
 
     @override
     def _get(self, key: str) -> bytes | None:
@@ -61,18 +63,24 @@ class Envelope(Wrapper):
         return None if data is None else self._open(key, raw_key, data)
 
     def _open(self, key: str, raw_key: bytes, data: bytes) -> bytes | None:
+        head_bytes = self._head_bytes
+        # A small value is cheaper copied than looked at.
+        rest = (data if len(data) < _COPIED_BYTES else memoryview(data))[head_bytes:]
         try:
-            value = self._sealer.open(raw_key, data)
+            value = self._sealer.open(raw_key, data[:head_bytes], rest)
         except RejectedError as error:
-            cache_counters.exception(self._name)
-            notes = current_notes()
-            if notes is not None:
-                notes.fault(OUTCOME_REJECTED, f"the value of {key!r} was rejected: {error}")
+            self._reject(key, error)
             return None
         notes = current_notes()
         if notes is not None:
             notes.stored_size_bytes = len(data)
         return value
+
+    def _reject(self, key: str, error: RejectedError) -> None:
+        cache_counters.exception(self._name)
+        notes = current_notes()
+        if notes is not None:
+            notes.fault(OUTCOME_REJECTED, f"the value of {key!r} was rejected: {error}")
 
     @override
     def _put(self, key: str, data: Buffer) -> None:
@@ -83,6 +91,10 @@ class Envelope(Wrapper):
         self.inner.put(key, envelope)
 
     def _seal(self, key: str, data: Buffer) -> bytes:
+        head, payload = self._sealed(key, data)
+        return b"".join((head, payload))
+
+    def _sealed(self, key: str, data: Buffer) -> tuple[bytes, bytes | memoryview]:
         raw_key = encode_key(key)
         value = data if isinstance(data, bytes) else flat_view(data)
         if len(value) > self._max_value_bytes:
@@ -94,9 +106,12 @@ class Envelope(Wrapper):
 
     @override
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
-        found = super().get_many(keys)
-        opened = {key: self._open(key, encode_key(key), data) for key, data in found.items()}
-        return {key: value for key, value in opened.items() if value is not None}
+        opened: dict[str, bytes] = {}
+        for key, data in super().get_many(keys).items():
+            value = self._open(key, encode_key(key), data)
+            if value is not None:
+                opened[key] = value
+        return opened
 
     @override
     def _put_if_absent(self, key: str, data: Buffer) -> bool:

@@ -18,7 +18,7 @@ def compress(value: bytes | memoryview, level: int) -> bytes:
     return frame
 
 
-def decompress(payload: memoryview, size_bytes: int) -> bytes | None:
+def decompress(payload: bytes | memoryview, size_bytes: int) -> bytes | None:
     """The value of exactly `size_bytes` in a single frame; None: the payload is none such."""
     try:
         if zstd.get_frame_info(payload).decompressed_size != size_bytes:

@@ -194,17 +194,21 @@ class RedisBackend(
         return found
 
     def _get_many(self, names: Sequence[str]) -> dict[str, bytes]:
-        raw_keys = [self._prefix + encode_key(name) for name in names]
-        values: list[object] = []
+        prefix = self._prefix
+        found: dict[str, bytes] = {}
         for start in range(0, len(names), _BATCH_KEYS):
-            batch = raw_keys[start : start + _BATCH_KEYS]
+            batch = names[start : start + _BATCH_KEYS]
+            raw_keys = [prefix + encode_key(name) for name in batch]
             if self._opened.is_cluster():
                 # MGET is for keys of one slot there.
-                values += self._opened.run_many([(b"GET", k) for k in batch])
+                values = self._opened.run_many([(b"GET", raw_key) for raw_key in raw_keys])
             else:
-                values += _values(self._opened.run(b"MGET", *batch), len(batch))
-        pairs = ((name, _value(value)) for name, value in zip(names, values, strict=True))
-        return {name: value for name, value in pairs if value is not None}
+                values = _values(self._opened.run(b"MGET", *raw_keys), len(batch))
+            for name, reply in zip(batch, values, strict=True):
+                value = _value(reply)
+                if value is not None:
+                    found[name] = value
+        return found
 
     @override
     def put_many(self, values: Mapping[str, bytes]) -> None:

@@ -9,8 +9,8 @@ Argument = bytes | memoryview
 
 
 def pack(*arguments: Argument) -> list[Argument]:
-    """One request, as the runs of bytes to send one after the other."""
-    if all(len(argument) < _SEPARATE_BYTES for argument in arguments):
+    """One request of at least one argument, as the runs of bytes to send one after the other."""
+    if max(map(len, arguments)) < _SEPARATE_BYTES:
         # The stub has a tuple of one.
         return [hiredis.pack_command(arguments)]  # type: ignore[arg-type]
     parts: list[Argument] = []

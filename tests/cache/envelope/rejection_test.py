@@ -15,7 +15,7 @@ from torchstash.cache import (
 )
 from torchstash.cache.digest import digest_bytes
 from torchstash.cache.envelope import Compression, Envelope, SigningKey, zstandard
-from torchstash.cache.envelope.frame import CODEC_ZSTD, Header
+from torchstash.cache.envelope.frame import CODEC_ZSTD, Header, entry_name, pack_header
 from torchstash.proto.cache.v1 import cache_sample_pb2 as pb
 
 _KEY = SigningKey("key-1", bytes(range(32)))
@@ -104,8 +104,8 @@ def test_keys_are_rotated() -> None:
 
 
 def _bomb(announced: int, payload: bytes) -> bytes:
-    header = Header(CODEC_ZSTD, 0, len(payload), announced, digest_bytes(payload), b"")
-    return header.pack(b"", b"key") + payload
+    header = Header(CODEC_ZSTD, 0, 0, len(payload), announced, digest_bytes(payload))
+    return pack_header(header, entry_name(b"", b"key")) + payload
 
 
 def test_a_bomb_is_refused_before_anything_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
