@@ -84,10 +84,10 @@ class Sealer:
         compression = self._compression
         if compression is not None and len(value) >= max(compression.from_bytes, 1):
             # Imported here because not everybody compresses.
-            from torchstash.cache.envelope.zstandard import compress  # noqa: PLC0415
+            from torchstash.cache.envelope.zstandard import compress_if_smaller  # noqa: PLC0415
 
-            compressed = compress(value, compression.level)
-            if len(compressed) < len(value):
+            compressed = compress_if_smaller(value, compression.level)
+            if compressed is not None:
                 codec, payload = CODEC_ZSTD, compressed
         key_id, secret = self._first
         entry = entry_name(self._namespace, key)

@@ -27,6 +27,7 @@ from torchstash.cache.keys import encode_key
 from torchstash.cache.network import Timeouts, TlsSettings
 from torchstash.cache.redis.opening import open_servers
 from torchstash.cache.server_backend import ServerBackend
+from torchstash.cache.two_part_backend import TwoPartBackend
 
 if TYPE_CHECKING:
     from torchstash.cache.redis.servers import Servers
@@ -48,6 +49,7 @@ class RedisBackend(
     ManyAtOnce,
     PutIfAbsent,
     SelfTimed,
+    TwoPartBackend,
 ):
     """Values by key on a Redis (from 4.0) or Valkey server, or on a cluster of them.
 
@@ -122,6 +124,19 @@ class RedisBackend(
     def _put(self, key: str, data: Buffer) -> None:
         raw_key = self._prefix + encode_key(key)
         self._opened.run(b"SET", raw_key, flat_view(data), *self._expiry)
+
+    @override
+    def _get_parts(self, key: str, head_bytes: int) -> tuple[bytes, bytes] | None:
+        raw_key = self._prefix + encode_key(key)
+        reply = self._opened.get(raw_key, head_bytes)
+        if isinstance(reply, tuple):
+            return reply
+        value = _value(reply)
+        return None if value is None else (value[:head_bytes], value[head_bytes:])
+
+    @override
+    def _put_parts(self, key: str, head: bytes, body: bytes | memoryview) -> None:
+        self._opened.set(self._prefix + encode_key(key), head, body, self._expiry)
 
     @override
     def put_if_absent(self, key: str, data: Buffer) -> bool:

@@ -16,10 +16,12 @@ from torchstash.cache.capabilities import (
     ComputeOnce,
     Containing,
     Deletable,
+    InTwoParts,
     Leasable,
     Listable,
     PutIfAbsent,
 )
+from torchstash.cache.two_part_backend import TwoPartBackend
 
 
 class Passing(RemoteCacheBackend[bytes]):
@@ -35,6 +37,12 @@ class Passing(RemoteCacheBackend[bytes]):
         raise NotImplementedError
 
     def _put_if_absent(self, key: str, data: bytes) -> bool:
+        raise NotImplementedError
+
+    def _get_parts(self, key: str, head_bytes: int) -> tuple[bytes, bytes] | None:
+        raise NotImplementedError
+
+    def _put_parts(self, key: str, head: bytes, body: bytes | memoryview) -> None:
         raise NotImplementedError
 
     def _acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
@@ -71,6 +79,10 @@ class _PutIfAbsent(Passing, PutIfAbsent):
         return self._put_if_absent(key, data)
 
 
+class _InTwoParts(Passing, TwoPartBackend):
+    """Counts, and leaves the rest to the wrapper."""
+
+
 class _Leasable(Passing, Leasable):
     @override
     def acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
@@ -92,15 +104,18 @@ _BY_CAPABILITY: Final[dict[Any, Any]] = {
     Deletable: _Deletable,
     Listable: _Listable,
     PutIfAbsent: _PutIfAbsent,
+    InTwoParts: _InTwoParts,
     Leasable: _Leasable,
     ComputeOnce: _ComputeOnce,
 }
-CAPABILITIES: Final[frozenset[type]] = frozenset(_BY_CAPABILITY)
+# Those that can be passed on as they are. What is put in two parts is not seen by the `_put` that a
+# wrapper may have.
+CAPABILITIES: Final[frozenset[type]] = frozenset(_BY_CAPABILITY) - {InTwoParts}
 
 
-def capabilities_of(backend: object) -> frozenset[type]:
-    """Which of the capabilities that can be passed on a backend has."""
-    return frozenset(each for each in CAPABILITIES if isinstance(backend, each))
+def capabilities_of(backend: object, among: frozenset[type] = CAPABILITIES) -> frozenset[type]:
+    """Which capabilities a backend has."""
+    return frozenset(each for each in among if isinstance(backend, each))
 
 
 @cache

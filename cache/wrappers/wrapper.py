@@ -45,7 +45,7 @@ class Wrapper(Passing, ManyAtOnce, Closable):
     def __new__(cls, *arguments: Any, **options: Any) -> Self:  # noqa: ANN401 - a subclass's own
         """Of the class that has what the backends inside can do."""
         inner = arguments[0] if arguments else options.get("inner")
-        kind = class_with(cls, capabilities_of(inner) & cls.honours)
+        kind = class_with(cls, capabilities_of(inner, cls.honours))
         self: Self = object.__new__(kind)
         self._arguments = (arguments, options)
         return self
