@@ -7,7 +7,7 @@ combination, named like the wrapper's own class and derived from it.
 
 from collections.abc import Callable, Collection, Iterator
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from typing_extensions import override
 
@@ -25,34 +25,42 @@ from torchstash.cache.two_part_backend import TwoPartBackend
 
 
 class Passing(RemoteCacheBackend[bytes]):
-    """What wrappers override to honour a capability. Without it, nobody calls its method."""
+    """What wrappers override where passing a capability on to `inner` is not all that they do.
+
+    A method is called only where the backend inside has the capability.
+
+    Attributes:
+        inner: The backend inside. Samples name its engine.
+    """
+
+    inner: RemoteCacheBackend[bytes]
 
     def _contains(self, key: str) -> bool:
-        raise NotImplementedError
+        return cast(Containing, self.inner).contains(key)
 
     def _delete(self, key: str) -> bool:
-        raise NotImplementedError
+        return cast(Deletable, self.inner).delete(key)
 
     def _keys(self, prefix: str) -> Iterator[str]:
-        raise NotImplementedError
+        yield from cast(Listable, self.inner).keys(prefix)
 
     def _put_if_absent(self, key: str, data: bytes) -> bool:
-        raise NotImplementedError
+        return cast(PutIfAbsent, self.inner).put_if_absent(key, data)
 
     def _get_parts(self, key: str, head_bytes: int) -> tuple[bytes, bytes] | None:
-        raise NotImplementedError
+        return cast(InTwoParts, self.inner).get_parts(key, head_bytes)
 
     def _put_parts(self, key: str, head: bytes, body: bytes | memoryview) -> None:
-        raise NotImplementedError
+        cast(InTwoParts, self.inner).put_parts(key, head, body)
 
     def _acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
-        raise NotImplementedError
+        return cast(Leasable, self.inner).acquire_lease(key, holder, life_seconds)
 
     def _release_lease(self, key: str, holder: bytes) -> None:
-        raise NotImplementedError
+        cast(Leasable, self.inner).release_lease(key, holder)
 
     def _abandon(self, key: str) -> None:
-        raise NotImplementedError
+        cast(ComputeOnce, self.inner).abandon(key)
 
 
 class _Containing(Passing, Containing):

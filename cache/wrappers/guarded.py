@@ -12,7 +12,7 @@ thread would cost more than a local server. docs/adr/0013 tells when it is not.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import ClassVar, TypeVar, cast
+from typing import ClassVar, TypeVar
 
 from typing_extensions import Buffer, override
 
@@ -117,7 +117,7 @@ class Guarded(Wrapper):
 
     @override
     def _get_parts(self, key: str, head_bytes: int) -> tuple[bytes, bytes] | None:
-        work = partial(cast(InTwoParts, self.inner).get_parts, key, head_bytes)
+        work = partial(super()._get_parts, key, head_bytes)
         parts = self._run(work, self._largest_bytes, "a get")
         if parts is not None:
             self._largest_bytes = max(self._largest_bytes, len(parts[0]) + len(parts[1]))
@@ -127,7 +127,7 @@ class Guarded(Wrapper):
     def _put_parts(self, key: str, head: bytes, body: bytes | memoryview) -> None:
         kept = whole_bytes(body) if isinstance(body, memoryview) else body
         size_bytes = len(head) + len(kept)
-        work = partial(cast(InTwoParts, self.inner).put_parts, key, head, kept)
+        work = partial(super()._put_parts, key, head, kept)
         self._run(work, size_bytes, "a put")
         self._largest_bytes = max(self._largest_bytes, size_bytes)
 
