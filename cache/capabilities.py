@@ -67,6 +67,18 @@ class ManyAtOnce(ABC):
         """Keep every value under its key. After an error any of them may be kept."""
 
 
+class InTwoParts(ABC):
+    """What stands before a value is put and got apart from it: so the value is never copied."""
+
+    @abstractmethod
+    def get_parts(self, key: str, head_bytes: int) -> tuple[bytes, bytes] | None:
+        """The value of `key`, as its first `head_bytes` bytes (or all, if fewer) and the others."""
+
+    @abstractmethod
+    def put_parts(self, key: str, head: bytes, body: bytes | memoryview) -> None:
+        """Keep `head` and after it `body` as the value of `key`."""
+
+
 class PutIfAbsent(ABC):
     """An entry can be made by one of many that try at once: what a lease is made of."""
 

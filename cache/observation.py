@@ -6,19 +6,16 @@ raises in making, filling or logging one is counted as a dropped sample under th
 said once in the log, and forgotten.
 """
 
-import time
-from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import Any
+from time import perf_counter_ns, time_ns
+from typing import Any, Final, Protocol
 
 from google.protobuf.duration_pb2 import Duration
 
 from torchstash.cache.counters import cache_counters
-from torchstash.cache.operation_notes import OperationNotes, outcome_of
+from torchstash.cache.operation_notes import OperationNotes
 from torchstash.cache.trace_context import current_trace
 from torchstash.proto.cache.v1.cache_sample_pb2 import (
-    OPERATION_GET,
-    OUTCOME_HIT,
     OUTCOME_MISS,
     OUTCOME_STORED,
     CacheSample,
@@ -27,6 +24,16 @@ from torchstash.proto.cache.v1.cache_sample_pb2 import (
 )
 
 _NS_PER_SECOND = 1_000_000_000
+
+
+class Sampled(Protocol):
+    """What an operation is of: a cache."""
+
+    # A backend, and the name of its engine: found once, for a chain of wrappers is long.
+    _named: tuple[object, str]
+
+    def _log_sample(self, sample: Any) -> None:  # noqa: ANN401 - a subclass's sample is of any type
+        """Log it."""
 
 
 class Observation:
@@ -49,33 +56,32 @@ class Observation:
     def __init__(
         self,
         sample: Any,  # noqa: ANN401 - a subclass's sample is of any type
-        cache: object,
+        cache: "Sampled",
         operation: Operation,
         key: str,
-        log: Callable[[Any], None],
     ) -> None:
-        self._started_ns = time.perf_counter_ns()
-        self._started_unix_ns = time.time_ns()
+        self._started_ns = perf_counter_ns()
+        self._started_unix_ns = time_ns()
         self.sample = sample
         self.cache = cache
         self._operation = operation
         self._key = key
-        self._log = log
-        self._token: Token[Observation | None] = _RUNNING.set(self)
+        self._token: Token[Observation | None] = RUNNING.set(self)
 
     def transported(self, data: object, since_ns: int) -> None:
         """The backend took or gave `data`, or raised (None), and began at `since_ns`."""
         if self._transport_ns is None:
-            self._transport_ns = time.perf_counter_ns() - since_ns
+            self._transport_ns = perf_counter_ns() - since_ns
             if self._encoded_size_bytes is None:
-                self._encoded_size_bytes = _size_bytes(data)
+                self._encoded_size_bytes = len(data) if type(data) is bytes else _size_bytes(data)
 
     def converted(self, value: object, data: object, since_ns: int) -> None:
         """The serde turned one into the other, or raised, and began at `since_ns`."""
         if self._serde_ns is None:
-            self._serde_ns = time.perf_counter_ns() - since_ns
-            self._value_size_bytes = _size_bytes(value)
-            self._encoded_size_bytes = _size_bytes(data)
+            self._serde_ns = perf_counter_ns() - since_ns
+            # Written out, because this runs for every operation.
+            self._value_size_bytes = len(value) if type(value) is bytes else _size_bytes(value)
+            self._encoded_size_bytes = len(data) if type(data) is bytes else _size_bytes(data)
 
     @property
     def notes(self) -> OperationNotes:
@@ -84,38 +90,33 @@ class Observation:
             self._notes = OperationNotes()
         return self._notes
 
-    def returned(self, value: object) -> None:
-        """The operation returned; `value` is what a get found. Logs the sample."""
-        if self._operation != OPERATION_GET:
-            self._end(OUTCOME_STORED, None)
-        else:
-            self._end(OUTCOME_MISS if value is None else OUTCOME_HIT, None)
-
-    def failed(self, error: BaseException) -> None:
-        """The operation raised. Logs the sample."""
-        self._end(outcome_of(error), error)
-
-    def _end(self, outcome: Outcome, error: BaseException | None) -> None:
-        _RUNNING.reset(self._token)
+    def ended(self, outcome: Outcome, error: BaseException | None = None) -> None:
+        """The operation returned, or raised `error`. Logs the sample."""
+        RUNNING.reset(self._token)
+        sample = self.sample
         try:
-            if isinstance(self.sample, CacheSample):
-                self._fill(self.sample, outcome)
+            if isinstance(sample, CacheSample):
+                self._fill(sample, outcome)
             if error is not None:
                 self._set_reason(error)
         except Exception as dropped:  # noqa: BLE001 - the boundary of samples
             drop_sample(type(self.cache).__name__, dropped)
         try:
-            self._log(self.sample)
+            self.cache._log_sample(sample)  # noqa: SLF001 - an override point, which we call
         except Exception as dropped:  # noqa: BLE001 - the boundary of samples
             drop_sample(type(self.cache).__name__, dropped)
 
     def _fill(self, sample: CacheSample, outcome: Outcome) -> None:
-        total_ns = time.perf_counter_ns() - self._started_ns
-        sample.operation = self._operation
+        total_ns = perf_counter_ns() - self._started_ns
+        cache = self.cache
         key = self._key
+        sample.operation = self._operation
         sample.key = key if key.isascii() else _utf8_text(key)
-        sample.cache_name = type(self.cache).__name__
-        sample.backend_name = engine_name(getattr(self.cache, "backend", None))
+        sample.cache_name = type(cache).__name__
+        backend = getattr(cache, "backend", None)
+        if cache._named[0] is not backend:  # noqa: SLF001 - of this layer
+            cache._named = (backend, engine_name(backend))  # noqa: SLF001
+        sample.backend_name = cache._named[1]  # noqa: SLF001
         # An override may have set an outcome of its own: that it skipped the backend, say.
         if not sample.outcome:
             sample.outcome = outcome
@@ -166,18 +167,13 @@ class Observation:
             self.sample.fail_reason = str(error)
 
 
-_RUNNING: ContextVar[Observation | None] = ContextVar("running", default=None)
-
-
-def running_observation(cache: object) -> Observation | None:
-    """The sampled operation of `cache` that runs in this context."""
-    observation = _RUNNING.get()
-    return observation if observation is not None and observation.cache is cache else None
+# The sampled operation that runs in this context, of whatever cache.
+RUNNING: Final[ContextVar[Observation | None]] = ContextVar("running", default=None)
 
 
 def current_notes() -> OperationNotes | None:
     """The notes of the sampled operation that runs in this context, whatever cache's it is."""
-    observation = _RUNNING.get()
+    observation = RUNNING.get()
     return None if observation is None else observation.notes
 
 

@@ -6,19 +6,23 @@ counts into `cache_counters` under the name of the cache's class, fills the samp
 whatever goes wrong with a sample is counted, said once, and never fails an operation.
 """
 
-import time
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.capabilities import ComputeOnce
 from torchstash.cache.counters import cache_counters
-from torchstash.cache.observation import Observation, drop_sample, running_observation
+from torchstash.cache.observation import RUNNING, Observation, drop_sample
+from torchstash.cache.operation_notes import outcome_of
 from torchstash.cache.serde import RemoteCacheSerde
 from torchstash.cache.sinks import SampleSink, default_sink
 from torchstash.proto.cache.v1.cache_sample_pb2 import (
     OPERATION_GET,
     OPERATION_PUT,
+    OUTCOME_HIT,
+    OUTCOME_MISS,
+    OUTCOME_STORED,
     CacheSample,
     Operation,
 )
@@ -51,6 +55,7 @@ class RemoteCache(Generic[T]):
 
     # Of the class, so that a subclass may forget `super().__init__()`.
     _sink: SampleSink | None = None
+    _named: tuple[object, str] = (None, "NoneType")
 
     def __init__(
         self,
@@ -75,11 +80,11 @@ class RemoteCache(Generic[T]):
             if isinstance(error, Exception):
                 cache_counters.exception(name)
             if observation is not None:
-                observation.failed(error)
+                observation.ended(outcome_of(error), error)
             raise
         cache_counters.get(name, value)
         if observation is not None:
-            observation.returned(value)
+            observation.ended(OUTCOME_MISS if value is None else OUTCOME_HIT)
         return value
 
     def put(self, key: str, value: T) -> None:
@@ -99,11 +104,11 @@ class RemoteCache(Generic[T]):
             if isinstance(error, Exception):
                 cache_counters.exception(name)
             if observation is not None:
-                observation.failed(error)
+                observation.ended(outcome_of(error), error)
             raise
         cache_counters.put(name)
         if observation is not None:
-            observation.returned(None)
+            observation.ended(OUTCOME_STORED)
 
     def get_or_compute(self, key: str, compute: Callable[[], T]) -> T:
         """The value of `key`; where there is none, what `compute` returns, which is put.
@@ -128,33 +133,29 @@ class RemoteCache(Generic[T]):
         return computed
 
     def _observe(self, operation: Operation, key: str) -> Observation | None:
-        name = type(self).__name__
         try:
             sample = self._create_sample()
         except Exception as error:  # noqa: BLE001 - the boundary of samples
-            drop_sample(name, error)
+            drop_sample(type(self).__name__, error)
             return None
         if sample is None:
             return None
-        return Observation(sample, self, operation, key, self._log_sample)
+        return Observation(sample, self, operation, key)
 
     def _create_sample(self) -> Sample | None:
         """A new sample of one operation, or None: it is not sampled. Override to make your own."""
-        return None if self._current_sink() is None else CacheSample()
+        return None if self._sink is None and default_sink() is None else CacheSample()
 
     def _log_sample(self, sample: Sample) -> None:
         """Log what `_create_sample` gave. Override to log it elsewhere."""
-        sink = self._current_sink()
+        sink = default_sink() if self._sink is None else self._sink
         if sink is not None and isinstance(sample, CacheSample):
             sink.log(sample)
 
-    def _current_sink(self) -> SampleSink | None:
-        return default_sink() if self._sink is None else self._sink
-
     def _get(self, key: str, sample: Sample | None) -> T | None:
         """Get a value. Override to change the key, or what is done about errors."""
-        observation = running_observation(self)
-        if observation is None:
+        observation = RUNNING.get()
+        if observation is None or observation.cache is not self:
             data = self._backend_get(key)
             return None if data is None else self._decode(data, sample)
         kind = type(self)
@@ -168,7 +169,7 @@ class RemoteCache(Generic[T]):
         if kind._decode is RemoteCache._decode:  # noqa: SLF001 - of this class
             return self._decode(data, sample)
         value = None
-        started_ns = time.perf_counter_ns()
+        started_ns = perf_counter_ns()
         try:
             value = self._decode(data, sample)
         finally:
@@ -177,17 +178,17 @@ class RemoteCache(Generic[T]):
 
     def _put(self, key: str, value: T, sample: Sample | None) -> None:
         """Put a value. Override to change the key, or what is done about errors."""
-        observation = running_observation(self)
-        if observation is None:
+        observation = RUNNING.get()
+        if observation is None or observation.cache is not self:
             self._backend_put(key, self._encode(value, sample))
             return
         data = None
-        started_ns = time.perf_counter_ns()
+        started_ns = perf_counter_ns()
         try:
             data = self._encode(value, sample)
         finally:
             observation.converted(value, data, started_ns)
-        started_ns = time.perf_counter_ns()
+        started_ns = perf_counter_ns()
         try:
             self._backend_put(key, data)
         finally:
@@ -195,7 +196,7 @@ class RemoteCache(Generic[T]):
 
     def _timed_backend_get(self, observation: Observation, key: str) -> object:
         data = None
-        started_ns = time.perf_counter_ns()
+        started_ns = perf_counter_ns()
         try:
             data = self._backend_get(key)
         finally:
@@ -204,11 +205,11 @@ class RemoteCache(Generic[T]):
 
     def _decode(self, data: object, sample: Sample | None) -> T:
         """The value that `data` stand for."""
-        observation = running_observation(self)
-        if observation is None:
+        observation = RUNNING.get()
+        if observation is None or observation.cache is not self:
             return self.serde.decode(data)
         value = None
-        started_ns = time.perf_counter_ns()
+        started_ns = perf_counter_ns()
         try:
             value = self.serde.decode(data)
         finally:
@@ -217,11 +218,11 @@ class RemoteCache(Generic[T]):
 
     def _encode(self, value: T, sample: Sample | None) -> object:
         """The data that stand for `value`."""
-        observation = running_observation(self)
-        if observation is None:
+        observation = RUNNING.get()
+        if observation is None or observation.cache is not self:
             return self.serde.encode(value)
         data = None
-        started_ns = time.perf_counter_ns()
+        started_ns = perf_counter_ns()
         try:
             data = self.serde.encode(value)
         finally:
@@ -230,11 +231,11 @@ class RemoteCache(Generic[T]):
 
     def _backend_get(self, key: str) -> object:
         """The data of `key`, or None."""
-        observation = running_observation(self)
-        if observation is None:
+        observation = RUNNING.get()
+        if observation is None or observation.cache is not self:
             return self.backend.get(key)
         data = None
-        started_ns = time.perf_counter_ns()
+        started_ns = perf_counter_ns()
         try:
             data = self.backend.get(key)
         finally:
@@ -243,11 +244,11 @@ class RemoteCache(Generic[T]):
 
     def _backend_put(self, key: str, data: object) -> None:
         """Keep `data` under `key`."""
-        observation = running_observation(self)
-        if observation is None:
+        observation = RUNNING.get()
+        if observation is None or observation.cache is not self:
             self.backend.put(key, data)
             return
-        started_ns = time.perf_counter_ns()
+        started_ns = perf_counter_ns()
         try:
             self.backend.put(key, data)
         finally:

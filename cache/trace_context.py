@@ -18,6 +18,8 @@ class TraceContext(NamedTuple):
 
 def current_trace() -> TraceContext | None:
     """The span that is current in this context; None: there is none."""
+    if _MODULE not in sys.modules:
+        return None
     # A module that another thread is importing just now may have nothing in it yet.
     get_current_span = getattr(sys.modules.get(_MODULE), "get_current_span", None)
     if get_current_span is None:

@@ -11,6 +11,7 @@ from typing_extensions import Buffer, override
 
 from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.buffers import flat_view
+from torchstash.cache.capabilities import InTwoParts
 from torchstash.cache.counters import cache_counters
 from torchstash.cache.envelope.sealer import Compression, RejectedError, Sealer
 from torchstash.cache.envelope.signing_key import SigningKey
@@ -20,6 +21,7 @@ from torchstash.cache.wrappers.wrapper import Wrapper
 from torchstash.proto.cache.v1.cache_sample_pb2 import OUTCOME_REJECTED
 
 _COMPRESSION = Compression()
+_COPIED_BYTES = 64 << 10
 
 
 class Envelope(Wrapper):
@@ -53,36 +55,58 @@ class Envelope(Wrapper):
             signing_keys=signing_keys,
             max_value_bytes=max_value_bytes,
         )
+        self._head_bytes = self._sealer.head_bytes
+        self._in_two_parts = inner if isinstance(inner, InTwoParts) else None
 
     @override
     def _get(self, key: str) -> bytes | None:
         raw_key = encode_key(key)
-        data = self.inner.get(key)
-        return None if data is None else self._open(key, raw_key, data)
+        if self._in_two_parts is None:
+            data = self.inner.get(key)
+            return None if data is None else self._open_whole(key, raw_key, data)
+        parts = self._in_two_parts.get_parts(key, self._head_bytes)
+        return None if parts is None else self._open(key, raw_key, *parts)
 
-    def _open(self, key: str, raw_key: bytes, data: bytes) -> bytes | None:
+    def _open_whole(self, key: str, raw_key: bytes, data: bytes) -> bytes | None:
+        # A small value is cheaper copied than looked at.
+        view = data if len(data) < _COPIED_BYTES else memoryview(data)
+        return self._open(key, raw_key, data[: self._head_bytes], view[self._head_bytes :])
+
+    def _open(
+        self, key: str, raw_key: bytes, head: bytes, rest: bytes | memoryview
+    ) -> bytes | None:
         try:
-            value = self._sealer.open(raw_key, data)
+            value = self._sealer.open(raw_key, head, rest)
         except RejectedError as error:
-            cache_counters.exception(self._name)
-            notes = current_notes()
-            if notes is not None:
-                notes.fault(OUTCOME_REJECTED, f"the value of {key!r} was rejected: {error}")
+            self._reject(key, error)
             return None
         notes = current_notes()
         if notes is not None:
-            notes.stored_size_bytes = len(data)
+            notes.stored_size_bytes = len(head) + len(rest)
         return value
+
+    def _reject(self, key: str, error: RejectedError) -> None:
+        cache_counters.exception(self._name)
+        notes = current_notes()
+        if notes is not None:
+            notes.fault(OUTCOME_REJECTED, f"the value of {key!r} was rejected: {error}")
 
     @override
     def _put(self, key: str, data: Buffer) -> None:
-        envelope = self._seal(key, data)
+        head, payload = self._sealed(key, data)
         notes = current_notes()
         if notes is not None:
-            notes.stored_size_bytes = len(envelope)
-        self.inner.put(key, envelope)
+            notes.stored_size_bytes = len(head) + len(payload)
+        if self._in_two_parts is None or len(payload) < _COPIED_BYTES:
+            self.inner.put(key, b"".join((head, payload)))
+        else:
+            self._in_two_parts.put_parts(key, head, payload)
 
     def _seal(self, key: str, data: Buffer) -> bytes:
+        head, payload = self._sealed(key, data)
+        return b"".join((head, payload))
+
+    def _sealed(self, key: str, data: Buffer) -> tuple[bytes, bytes | memoryview]:
         raw_key = encode_key(key)
         value = data if isinstance(data, bytes) else flat_view(data)
         if len(value) > self._max_value_bytes:
@@ -94,9 +118,12 @@ class Envelope(Wrapper):
 
     @override
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
-        found = super().get_many(keys)
-        opened = {key: self._open(key, encode_key(key), data) for key, data in found.items()}
-        return {key: value for key, value in opened.items() if value is not None}
+        opened: dict[str, bytes] = {}
+        for key, data in super().get_many(keys).items():
+            value = self._open_whole(key, encode_key(key), data)
+            if value is not None:
+                opened[key] = value
+        return opened
 
     @override
     def _put_if_absent(self, key: str, data: Buffer) -> bool:

@@ -1,10 +1,11 @@
 """The bytes around a value: how they are laid out. docs/envelope.md has the table.
 
-This module only packs and takes apart; `sealer.py` decides.
+This module only packs and takes apart; `sealer.py` decides. What stands before the payload is the
+head: the header, and where there is a signature, the id of its key and the signature.
 """
 
 import struct
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from blake3 import blake3
 
@@ -20,75 +21,63 @@ SIGNATURE_HMAC_SHA256: Final = 1
 SIGNATURE_BYTES: Final = 32
 _BINDING_BYTES: Final = 16
 
-# Magic, version, codec, signature, length of the key id, payload size, value size, digest.
-_BOUND: Final = struct.Struct("<4sBBBBQQ32s")
-FIXED_BYTES: Final = _BOUND.size + _BINDING_BYTES
+_BEGINNING: Final = MAGIC + bytes([VERSION])
+# After that: codec, signature, length of the key id, payload size, value size, digest.
+_FIELDS: Final = struct.Struct("<BBBQQ32s")
+_BOUND_BYTES: Final = len(_BEGINNING) + _FIELDS.size
+FIXED_BYTES: Final = _BOUND_BYTES + _BINDING_BYTES
+_LENGTHS: Final = struct.Struct("<QQ")
+
+
+# A header whose fields have no names: it is made and taken apart for every value.
+Fields: TypeAlias = tuple[int, int, int, int, int, bytes]
 
 
 class Header(NamedTuple):
-    """What stands before the signature and the payload. One is made for every get.
+    """What stands at the beginning of an envelope.
 
     Attributes:
         codec: How the payload is encoded.
         signature: What kind of signature follows.
+        key_id_bytes: Size of the id of the key that has signed.
         payload_size_bytes: Of the payload, as it is stored.
         value_size_bytes: Of the value, decoded.
         digest: BLAKE3 of the payload as it is stored.
-        key_id: Which key has signed.
     """
 
     codec: int
     signature: int
+    key_id_bytes: int
     payload_size_bytes: int
     value_size_bytes: int
     digest: bytes
-    key_id: bytes
-
-    def pack(self, namespace: bytes, key: bytes) -> bytes:
-        """Its bytes, bound to the entry that it belongs to."""
-        bound = _BOUND.pack(
-            MAGIC,
-            VERSION,
-            self.codec,
-            self.signature,
-            len(self.key_id),
-            self.payload_size_bytes,
-            self.value_size_bytes,
-            self.digest,
-        )
-        return bound + _binding(namespace, key, bound) + self.key_id
-
-    @property
-    def size_bytes(self) -> int:
-        """How many bytes `pack` gives."""
-        return FIXED_BYTES + len(self.key_id)
 
 
-def unpack_header(data: bytes) -> Header | str:
+def pack_header(header: Fields, entry: bytes) -> bytes:
+    """The bytes of a header, bound to the entry that it belongs to."""
+    bound = _BEGINNING + _FIELDS.pack(*header)
+    return bound + blake3(entry + bound).digest(_BINDING_BYTES)
+
+
+def unpack_header(data: bytes) -> Fields | str:
     """The header at the beginning of `data`, or what is wrong with it. Checks nothing else."""
     if len(data) < FIXED_BYTES:
         return f"it has {len(data)} bytes, fewer than an envelope"
-    magic, version, codec, signature, key_id_length, *rest = _BOUND.unpack_from(data)
-    if magic != MAGIC:
+    if data.startswith(_BEGINNING):
+        fields: Fields = _FIELDS.unpack_from(data, len(_BEGINNING))
+        return fields
+    if not data.startswith(MAGIC):
         return "it is no envelope"
-    if version != VERSION:
-        return f"its envelope has version {version}, and this torchstash reads {VERSION}"
-    payload_size, value_size, digest = rest
-    key_id = data[FIXED_BYTES : FIXED_BYTES + key_id_length]
-    return Header(codec, signature, payload_size, value_size, digest, key_id)
+    version = data[len(MAGIC)]
+    return f"its envelope has version {version}, and this torchstash reads {VERSION}"
 
 
-def is_bound(namespace: bytes, key: bytes, data: bytes) -> bool:
-    """Whether the header of `data` is as it was written, and was written for this entry."""
-    found = data[_BOUND.size : FIXED_BYTES]
-    return found == _binding(namespace, key, data[: _BOUND.size])
+def is_bound(entry: bytes, head: bytes) -> bool:
+    """Whether a header is as it was written, and was written for this entry."""
+    expected = blake3(entry + head[:_BOUND_BYTES]).digest(_BINDING_BYTES)
+    return head[_BOUND_BYTES:FIXED_BYTES] == expected
 
 
-def _binding(namespace: bytes, key: bytes, bound: bytes) -> bytes:
-    return blake3(signed_prefix(namespace, key) + bound).digest(_BINDING_BYTES)
-
-
-def signed_prefix(namespace: bytes, key: bytes) -> bytes:
-    """What names an entry, in signatures too; with lengths, so that no two entries are alike."""
-    lengths = struct.pack("<QQ", len(namespace), len(key))
-    return lengths + namespace + key
+def entry_name(namespace: bytes, key: bytes) -> bytes:
+    """What names an entry, in bindings and signatures; with lengths, so that no two are alike."""
+    return _LENGTHS.pack(len(namespace), len(key)) + namespace + key

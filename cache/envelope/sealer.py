@@ -3,23 +3,22 @@
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from torchstash.cache.digest import digest_bytes
+from torchstash.cache.blake3_hasher import hash_whole
 from torchstash.cache.envelope.frame import (
     CODEC_RAW,
     CODEC_ZSTD,
+    FIXED_BYTES,
     SIGNATURE_BYTES,
     SIGNATURE_HMAC_SHA256,
     SIGNATURE_NONE,
     Header,
+    entry_name,
     is_bound,
-    signed_prefix,
+    pack_header,
     unpack_header,
 )
 from torchstash.cache.envelope.signing_key import SigningKey
-
-_NO_KEY_ID: Final = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,93 +67,125 @@ class Sealer:
         self._namespace = namespace
         self._compression = compression
         self._keys = {key.key_id.encode("ascii"): key.secret for key in signing_keys}
+        self._first: tuple[bytes, bytes | None] = next(iter(self._keys.items()), (b"", None))
+        self._head_bytes = FIXED_BYTES
+        if self._keys:
+            self._head_bytes += len(self._first[0]) + SIGNATURE_BYTES
         self._max_value_bytes = max_value_bytes
 
-    def seal(self, key: bytes, value: bytes | memoryview) -> bytes:
-        """The envelope of a value; one copy of it, and none where it is compressed."""
+    @property
+    def head_bytes(self) -> int:
+        """How much stands before the payloads of the envelopes that this seals."""
+        return self._head_bytes
+
+    def seal(self, key: bytes, value: bytes | memoryview) -> tuple[bytes, bytes | memoryview]:
+        """The two parts of a value's envelope: the head, and the payload, which is no copy."""
         codec, payload = CODEC_RAW, value
         compression = self._compression
         if compression is not None and len(value) >= max(compression.from_bytes, 1):
             # Imported here because not everybody compresses.
-            from torchstash.cache.envelope.zstandard import compress  # noqa: PLC0415
+            from torchstash.cache.envelope.zstandard import compress_if_smaller  # noqa: PLC0415
 
-            compressed = compress(value, compression.level)
-            if len(compressed) < len(value):
+            compressed = compress_if_smaller(value, compression.level)
+            if compressed is not None:
                 codec, payload = CODEC_ZSTD, compressed
-        key_id, secret = next(iter(self._keys.items()), (_NO_KEY_ID, None))
-        header = Header(
-            codec,
-            SIGNATURE_NONE if secret is None else SIGNATURE_HMAC_SHA256,
-            len(payload),
-            len(value),
-            digest_bytes(payload),
-            key_id,
-        ).pack(self._namespace, key)
-        if secret is None:
-            return b"".join((header, payload))
-        return b"".join((header, self._sign(secret, key, header, payload), payload))
+        key_id, secret = self._first
+        entry = entry_name(self._namespace, key)
+        signature = SIGNATURE_NONE if secret is None else SIGNATURE_HMAC_SHA256
+        digest = hash_whole(payload)
+        fields = (codec, signature, len(key_id), len(payload), len(value), digest)
+        head = pack_header(fields, entry)
+        if secret is not None:
+            head += key_id
+            head += _sign(secret, entry, head, payload)
+        return head, payload
 
-    def open(self, key: bytes, data: bytes) -> bytes:
+    def open(self, key: bytes, head: bytes, rest: bytes | memoryview) -> bytes:
         """The value in an envelope. Decodes nothing before everything is checked.
 
         In this order: form and sizes, header and entry, signature, digest; then the codec.
 
+        Args:
+            key: Whose it is.
+            head: Its first bytes, `head_bytes` of them where there are so many.
+            rest: The others. Where that is the payload of a raw value as `bytes`, it is the value:
+                no copy is made.
+
         Raises:
             RejectedError: Something is wrong.
         """
-        header = unpack_header(data)
+        header = unpack_header(head)
         if isinstance(header, str):
             raise RejectedError(header)
-        payload = self._payload(header, data)
-        if not is_bound(self._namespace, key, data):
+        codec, signature, key_id_bytes, payload_bytes, value_bytes, digest = header
+        start = FIXED_BYTES + key_id_bytes + (SIGNATURE_BYTES if signature else 0)
+        if (
+            codec > CODEC_ZSTD
+            or signature > SIGNATURE_HMAC_SHA256
+            or (not key_id_bytes) is not (not signature)
+            or start + payload_bytes != len(head) + len(rest)
+            or value_bytes > self._max_value_bytes
+            or (codec == CODEC_RAW and value_bytes != payload_bytes)
+        ):
+            raise RejectedError(self._formal_fault(Header(*header), start, len(head) + len(rest)))
+        if start != len(head):
+            head, rest = _cut(head, rest, start)
+        entry = entry_name(self._namespace, key)
+        if not is_bound(entry, head):
             raise RejectedError("its header is damaged, or of another key or namespace")
         if self._keys:
-            self._verify(header, key, data, payload)
-        if digest_bytes(payload) != header.digest:
+            self._verify(entry, head, rest, is_signed=bool(signature))
+        if hash_whole(rest) != digest:
             raise RejectedError("its digest is wrong")
-        if header.codec == CODEC_RAW:
-            return bytes(payload)
+        if codec == CODEC_RAW:
+            return bytes(rest)
         from torchstash.cache.envelope.zstandard import decompress  # noqa: PLC0415
 
-        value = decompress(payload, header.value_size_bytes)
+        value = decompress(rest, value_bytes)
         if value is None:
             raise RejectedError("its payload is not what its header says")
         return value
 
-    def _payload(self, header: Header, data: bytes) -> memoryview:
+    def _formal_fault(self, header: Header, start: int, size_bytes: int) -> str:
         if header.codec not in (CODEC_RAW, CODEC_ZSTD):
-            raise RejectedError(f"its codec {header.codec} is not known")
+            return f"its codec {header.codec} is not known"
         if header.signature not in (SIGNATURE_NONE, SIGNATURE_HMAC_SHA256):
-            raise RejectedError(f"its kind of signature {header.signature} is not known")
-        if bool(header.key_id) != bool(header.signature):
-            raise RejectedError("it has a signature without the id of a key, or the reverse")
-        start = header.size_bytes + (SIGNATURE_BYTES if header.signature else 0)
-        if start + header.payload_size_bytes != len(data):
-            raise RejectedError(
-                f"it has {len(data)} bytes instead of {start + header.payload_size_bytes}"
-            )
+            return f"its kind of signature {header.signature} is not known"
+        if bool(header.key_id_bytes) != bool(header.signature):
+            return "it has a signature without the id of a key, or the reverse"
+        if start + header.payload_size_bytes != size_bytes:
+            return f"it has {size_bytes} bytes instead of {start + header.payload_size_bytes}"
         if header.value_size_bytes > self._max_value_bytes:
-            raise RejectedError(
+            return (
                 f"its value of {header.value_size_bytes} bytes is larger than the "
                 f"{self._max_value_bytes} that are allowed"
             )
-        if header.codec == CODEC_RAW and header.value_size_bytes != header.payload_size_bytes:
-            raise RejectedError("its two sizes differ, but it is not compressed")
-        return memoryview(data)[start:]
+        return "its two sizes differ, but it is not compressed"
 
-    def _verify(self, header: Header, key: bytes, data: bytes, payload: memoryview) -> None:
-        if not header.signature:
+    def _verify(
+        self, entry: bytes, head: bytes, payload: bytes | memoryview, *, is_signed: bool
+    ) -> None:
+        if not is_signed:
             raise RejectedError("it is not signed")
-        secret = self._keys.get(header.key_id)
+        key_id = head[FIXED_BYTES:-SIGNATURE_BYTES]
+        secret = self._keys.get(key_id)
         if secret is None:
-            raise RejectedError(f"it is signed with the unknown key {header.key_id!r}")
-        found = data[header.size_bytes : header.size_bytes + SIGNATURE_BYTES]
-        expected = self._sign(secret, key, data[: header.size_bytes], payload)
-        if not hmac.compare_digest(found, expected):
+            raise RejectedError(f"it is signed with the unknown key {key_id!r}")
+        expected = _sign(secret, entry, head[:-SIGNATURE_BYTES], payload)
+        if not hmac.compare_digest(head[-SIGNATURE_BYTES:], expected):
             raise RejectedError("its signature is wrong")
 
-    def _sign(self, secret: bytes, key: bytes, header: bytes, payload: bytes | memoryview) -> bytes:
-        signature = hmac.new(secret, signed_prefix(self._namespace, key), "sha256")
-        signature.update(header)
-        signature.update(payload)
-        return signature.digest()
+
+def _sign(secret: bytes, entry: bytes, head: bytes, payload: bytes | memoryview) -> bytes:
+    signature = hmac.new(secret, entry, "sha256")
+    signature.update(head)
+    signature.update(payload)
+    return signature.digest()
+
+
+def _cut(head: bytes, rest: bytes | memoryview, start: int) -> tuple[bytes, bytes | memoryview]:
+    """The same bytes, with `start` of them in the first part."""
+    if start > len(head):
+        missing = start - len(head)
+        return head + bytes(rest[:missing]), memoryview(rest)[missing:]
+    return head[:start], b"".join((head[start:], rest))

@@ -10,6 +10,11 @@ else:
 
 # The decoder's own memory: a frame that wants a larger window than 8 MiB is refused.
 _MAX_WINDOW_LOG: Final = 23
+# A large value is compressed where this many slices of this size shrink to less than this share.
+_PROBED_FROM_BYTES: Final = 4 << 20
+_PROBES: Final = 16
+_PROBE_BYTES: Final = 16 << 10
+_WORTH_IT: Final = 0.98
 
 
 def compress(value: bytes | memoryview, level: int) -> bytes:
@@ -18,7 +23,20 @@ def compress(value: bytes | memoryview, level: int) -> bytes:
     return frame
 
 
-def decompress(payload: memoryview, size_bytes: int) -> bytes | None:
+def compress_if_smaller(value: bytes | memoryview, level: int) -> bytes | None:
+    """`compress`; None: the frame would not be smaller, by slices of a large value at least."""
+    if len(value) >= _PROBED_FROM_BYTES:
+        # To compress takes memory for two more of what comes out.
+        view = memoryview(value)
+        starts = range(0, len(view), len(view) // _PROBES)
+        slices = b"".join(view[start : start + _PROBE_BYTES] for start in starts)
+        if len(compress(slices, level)) > _WORTH_IT * len(slices):
+            return None
+    frame = compress(value, level)
+    return frame if len(frame) < len(value) else None
+
+
+def decompress(payload: bytes | memoryview, size_bytes: int) -> bytes | None:
     """The value of exactly `size_bytes` in a single frame; None: the payload is none such."""
     try:
         if zstd.get_frame_info(payload).decompressed_size != size_bytes:

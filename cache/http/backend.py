@@ -14,9 +14,10 @@ from torchstash.cache.buffers import flat_view
 from torchstash.cache.capabilities import Containing, Deletable, MayTear, SelfTimed
 from torchstash.cache.flat_names import flat_name
 from torchstash.cache.http.client_backend import ClientBackend
+from torchstash.cache.two_part_backend import TwoPartBackend
 
 
-class HttpBackend(ClientBackend, Containing, Deletable, MayTear, SelfTimed):
+class HttpBackend(ClientBackend, Containing, Deletable, MayTear, SelfTimed, TwoPartBackend):
     """Each value is the resource `<base_url>/<name>`; the folder must exist.
 
     Names are those of `torchstash.cache.flat_names`. Nothing is connected before the first
@@ -42,6 +43,14 @@ class HttpBackend(ClientBackend, Containing, Deletable, MayTear, SelfTimed):
     @override
     def _put(self, key: str, data: Buffer) -> None:
         self._opened.put(flat_name(key), flat_view(data))
+
+    @override
+    def _get_parts(self, key: str, head_bytes: int) -> tuple[bytes, bytes] | None:
+        return self._opened.get_parts(flat_name(key), head_bytes)
+
+    @override
+    def _put_parts(self, key: str, head: bytes, body: bytes | memoryview) -> None:
+        self._opened.put(flat_name(key), head, body)
 
     @override
     def contains(self, key: str) -> bool:

@@ -10,6 +10,7 @@ a miss.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import ClassVar
 
 from typing_extensions import Buffer, override
@@ -25,9 +26,10 @@ from torchstash.cache.capabilities import Containing
 from torchstash.cache.errors import CorruptEntryError
 from torchstash.cache.http.client_backend import ClientBackend
 from torchstash.cache.keys import encode_key
+from torchstash.cache.two_part_backend import TwoPartBackend
 
 
-class BazelHttpBackend(ClientBackend, Containing):
+class BazelHttpBackend(ClientBackend, Containing, TwoPartBackend):
     """Each value an action's result below `base_url`. Entries are the server's to delete.
 
     Args:
@@ -46,34 +48,44 @@ class BazelHttpBackend(ClientBackend, Containing):
 
     @override
     def _get(self, key: str) -> bytes | None:
+        parts = self._get_parts(key, 0)
+        return None if parts is None else parts[1]
+
+    @override
+    def _get_parts(self, key: str, head_bytes: int) -> tuple[bytes, bytes] | None:
         client = self._opened
         encoded = client.get(_entry_name(key))
         if encoded is None:
             return None
         found = parse_result(key, encoded)
         if found.value is not None:
-            return found.value
-        value = client.get(f"cas/{found.hash}")
-        if value is None:
+            return found.value[:head_bytes], found.value[head_bytes:]
+        parts = client.get_parts(f"cas/{found.hash}", head_bytes)
+        if parts is None:
             return None
-        if len(value) != found.size_bytes or hashlib.sha256(value).hexdigest() != found.hash:
+        size_bytes = sum(map(len, parts))
+        if size_bytes != found.size_bytes or _hash(parts) != found.hash:
             raise CorruptEntryError(
-                key, f"cas/{found.hash} has {len(value)} bytes that are not those it is named for"
+                key, f"cas/{found.hash} has {size_bytes} bytes that are not those it is named for"
             )
-        return value
+        return parts
 
     @override
     def _put(self, key: str, data: Buffer) -> None:
+        self._put_parts(key, b"", flat_view(data))
+
+    @override
+    def _put_parts(self, key: str, head: bytes, body: bytes | memoryview) -> None:
         client = self._opened
         name = _entry_name(key)
-        view = flat_view(data)
-        if 0 < len(view) <= INLINE_MAX_BYTES:
-            result = inline_result(view)
+        size_bytes = len(head) + len(body)
+        if 0 < size_bytes <= INLINE_MAX_BYTES:
+            result = inline_result(memoryview(b"".join((head, body))))
         else:
-            digest = hashlib.sha256(view).hexdigest()
-            client.put(f"cas/{digest}", view)
-            result = pointing_result(digest, len(view))
-        client.put(name, memoryview(result.SerializeToString()))
+            digest = _hash((head, body))
+            client.put(f"cas/{digest}", head, body)
+            result = pointing_result(digest, size_bytes)
+        client.put(name, result.SerializeToString())
 
     @override
     def contains(self, key: str) -> bool:
@@ -82,3 +94,10 @@ class BazelHttpBackend(ClientBackend, Containing):
 
 def _entry_name(key: str) -> str:
     return f"ac/{hashlib.sha256(encode_key(key)).hexdigest()}"
+
+
+def _hash(parts: Iterable[bytes | memoryview]) -> str:
+    sha256 = hashlib.sha256()
+    for part in parts:
+        sha256.update(part)
+    return sha256.hexdigest()

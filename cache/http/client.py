@@ -1,6 +1,7 @@
 """Requests below one base URL, over connections that are kept and reused."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from http.client import RemoteDisconnected
 from urllib.parse import unquote, urlsplit
 
@@ -13,7 +14,7 @@ from torchstash.cache.errors import (
     BackendTimeoutError,
     BackendUnreachableError,
 )
-from torchstash.cache.http.connection import EXCHANGE_ERRORS, Answer, HttpConnection
+from torchstash.cache.http.connection import EXCHANGE_ERRORS, Answer, HttpConnection, Request
 from torchstash.cache.network import ConnectionPool, Timeouts, TlsSettings, dial
 
 _PORTS = {"http": 80, "https": 443}
@@ -74,17 +75,25 @@ class HttpClient:
 
     def get(self, name: str) -> bytes | None:
         """The body of a resource, or None."""
-        answer = self._request("GET", name)
-        return None if answer.status == 404 else self._checked("GET", name, answer).body
+        parts = self.get_parts(name, 0)
+        return None if parts is None else parts[1]
+
+    def get_parts(self, name: str, head_bytes: int) -> tuple[bytes, bytes] | None:
+        """The body of a resource, its first `head_bytes` bytes apart from the others, or None."""
+        answer = self._request("GET", name, head_bytes=head_bytes)
+        if answer.status == 404:
+            return None
+        self._checked("GET", name, answer)
+        return answer.head, answer.body
 
     def exists(self, name: str) -> bool:
         """Whether there is a resource."""
         answer = self._request("HEAD", name)
         return answer.status != 404 and bool(self._checked("HEAD", name, answer))
 
-    def put(self, name: str, data: memoryview) -> None:
-        """Make or replace a resource."""
-        self._checked("PUT", name, self._request("PUT", name, data))
+    def put(self, name: str, *parts: bytes | memoryview) -> None:
+        """Make or replace a resource, whose body is these parts."""
+        self._checked("PUT", name, self._request("PUT", name, parts))
 
     def delete(self, name: str) -> bool:
         """Remove a resource. False: there was none."""
@@ -98,10 +107,17 @@ class HttpClient:
         """Close every idle connection."""
         self._pool.close_idle()
 
-    def _request(self, method: str, name: str, body: memoryview | None = None) -> Answer:
+    def _request(
+        self,
+        method: str,
+        name: str,
+        body: Sequence[bytes | memoryview] | None = None,
+        head_bytes: int = 0,
+    ) -> Answer:
+        request = Request(method, f"{self._path}/{name}", body, self._headers, head_bytes)
         connection, was_used = self._pool.acquire()
         try:
-            answer = self._exchange(connection, method, name, body)
+            answer = self._exchange(connection, request)
         except _STALE as error:
             if not was_used:
                 raise self._error(error) from error
@@ -111,15 +127,13 @@ class HttpClient:
             return answer
         self._pool.close_idle()
         try:
-            return self._exchange(self._pool.connect(), method, name, body)
+            return self._exchange(self._pool.connect(), request)
         except EXCHANGE_ERRORS as error:
             raise self._error(error) from error
 
-    def _exchange(
-        self, connection: HttpConnection, method: str, name: str, body: memoryview | None
-    ) -> Answer:
+    def _exchange(self, connection: HttpConnection, request: Request) -> Answer:
         try:
-            answer = connection.exchange(method, f"{self._path}/{name}", body, self._headers)
+            answer = connection.exchange(request)
         except BaseException:
             connection.close()
             raise

@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection that stays open between requests."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from socket import socket
@@ -11,13 +11,43 @@ from torchstash.cache.buffers import BytesToFill
 from torchstash.cache.http.paced_socket import PacedSocket
 from torchstash.cache.network import Timeouts
 
+# A smaller body is received whole, and then taken apart.
+_APART_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a server is asked.
+
+    Attributes:
+        method: GET, say.
+        target: The path.
+        body: Is sent piece by piece. None: there is none.
+        headers: Beside those that HTTP asks for.
+        head_bytes: So many bytes of the answer's body come apart.
+    """
+
+    method: str
+    target: str
+    body: Sequence[bytes | memoryview] | None
+    headers: Mapping[str, str]
+    head_bytes: int
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered."""
+    """What a server answered.
+
+    Attributes:
+        status: Its code.
+        reason: The same in words.
+        head: The first `head_bytes` bytes of the body, or all of it if they are fewer.
+        body: The others.
+    """
 
     status: int
     reason: str
+    head: bytes
     body: bytes
 
 
@@ -37,19 +67,21 @@ class HttpConnection:
         self._client.auto_open = 0
         self._client.sock = cast(socket, self._paced)
 
-    def exchange(
-        self, method: str, target: str, body: memoryview | None, headers: Mapping[str, str]
-    ) -> Answer:
+    def exchange(self, request: Request) -> Answer:
         """Send a request, and read all of its answer."""
         self._paced.begin()
+        headers = dict(request.headers)
+        if request.body is not None:
+            headers["Content-Length"] = str(sum(map(len, request.body)))
         try:
-            self._client.request(method, target, body, headers)
+            self._client.request(request.method, request.target, request.body, headers)
         except (BrokenPipeError, ConnectionResetError):
             # It may have answered early, with a refusal, and read no further.
             self.is_open = False
         response = self._client.getresponse()
         with response:
-            answer = Answer(response.status, response.reason, _body(response))
+            head, body = _body(response, request.head_bytes)
+            answer = Answer(response.status, response.reason, head, body)
             self.is_open = self.is_open and not response.will_close
         return answer
 
@@ -59,11 +91,18 @@ class HttpConnection:
         self._paced.close()
 
 
-def _body(response: HTTPResponse) -> bytes:
-    """The body; received where it stays, if its size was announced."""
-    if response.length is None:
-        return response.read()
-    filled = BytesToFill(response.length)
+def _body(response: HTTPResponse, head_bytes: int) -> tuple[bytes, bytes]:
+    """The body in two parts; received where they stay, if its size was announced."""
+    size_bytes = response.length
+    if size_bytes is None or (head_bytes and size_bytes < _APART_BYTES):
+        whole = response.read() if size_bytes is None else _received(response, size_bytes)
+        return whole[:head_bytes], whole[head_bytes:]
+    head = _received(response, head_bytes) if head_bytes else b""
+    return head, _received(response, size_bytes - head_bytes)
+
+
+def _received(response: HTTPResponse, size_bytes: int) -> bytes:
+    filled = BytesToFill(size_bytes)
     received_bytes = 0
     while received_bytes < len(filled.view):
         count = response.readinto(filled.view[received_bytes:])

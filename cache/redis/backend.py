@@ -27,6 +27,7 @@ from torchstash.cache.keys import encode_key
 from torchstash.cache.network import Timeouts, TlsSettings
 from torchstash.cache.redis.opening import open_servers
 from torchstash.cache.server_backend import ServerBackend
+from torchstash.cache.two_part_backend import TwoPartBackend
 
 if TYPE_CHECKING:
     from torchstash.cache.redis.servers import Servers
@@ -48,6 +49,7 @@ class RedisBackend(
     ManyAtOnce,
     PutIfAbsent,
     SelfTimed,
+    TwoPartBackend,
 ):
     """Values by key on a Redis (from 4.0) or Valkey server, or on a cluster of them.
 
@@ -124,6 +126,19 @@ class RedisBackend(
         self._opened.run(b"SET", raw_key, flat_view(data), *self._expiry)
 
     @override
+    def _get_parts(self, key: str, head_bytes: int) -> tuple[bytes, bytes] | None:
+        raw_key = self._prefix + encode_key(key)
+        reply = self._opened.get(raw_key, head_bytes)
+        if isinstance(reply, tuple):
+            return reply
+        value = _value(reply)
+        return None if value is None else (value[:head_bytes], value[head_bytes:])
+
+    @override
+    def _put_parts(self, key: str, head: bytes, body: bytes | memoryview) -> None:
+        self._opened.set(self._prefix + encode_key(key), head, body, self._expiry)
+
+    @override
     def put_if_absent(self, key: str, data: Buffer) -> bool:
         raw_key = self._prefix + encode_key(key)
         reply = self._opened.run(b"SET", raw_key, flat_view(data), *self._expiry, b"NX")
@@ -194,17 +209,21 @@ class RedisBackend(
         return found
 
     def _get_many(self, names: Sequence[str]) -> dict[str, bytes]:
-        raw_keys = [self._prefix + encode_key(name) for name in names]
-        values: list[object] = []
+        prefix = self._prefix
+        found: dict[str, bytes] = {}
         for start in range(0, len(names), _BATCH_KEYS):
-            batch = raw_keys[start : start + _BATCH_KEYS]
+            batch = names[start : start + _BATCH_KEYS]
+            raw_keys = [prefix + encode_key(name) for name in batch]
             if self._opened.is_cluster():
                 # MGET is for keys of one slot there.
-                values += self._opened.run_many([(b"GET", k) for k in batch])
+                values = self._opened.run_many([(b"GET", raw_key) for raw_key in raw_keys])
             else:
-                values += _values(self._opened.run(b"MGET", *batch), len(batch))
-        pairs = ((name, _value(value)) for name, value in zip(names, values, strict=True))
-        return {name: value for name, value in pairs if value is not None}
+                values = _values(self._opened.run(b"MGET", *raw_keys), len(batch))
+            for name, reply in zip(batch, values, strict=True):
+                value = _value(reply)
+                if value is not None:
+                    found[name] = value
+        return found
 
     @override
     def put_many(self, values: Mapping[str, bytes]) -> None:

@@ -14,7 +14,7 @@ from torchstash.cache.errors import (
     BackendUnreachableError,
 )
 from torchstash.cache.network import Timeouts
-from torchstash.cache.redis.request import Argument
+from torchstash.cache.redis.request import Argument, Request
 
 # One read of the socket. Pages that no reply has filled cost nothing.
 _BUFFER_BYTES = 256 << 10
@@ -64,8 +64,8 @@ class RespConnection:
         self._buffer = bytearray(_BUFFER_BYTES)
         connected.settimeout(timeouts.operation_seconds)
 
-    def exchange(self, parts: Sequence[Argument], replies: int = 1) -> list[object]:
-        """Send `parts` and read so many replies; an error that was replied is one of them.
+    def exchange(self, request: Request) -> list[object]:
+        """Send a request and read its replies; an error that was replied is one of them.
 
         Raises:
             BackendTimeoutError: They did not come in time.
@@ -74,8 +74,8 @@ class RespConnection:
         """
         started = time.monotonic()
         try:
-            self._send(parts)
-            return self._receive(started, replies)
+            self._send(request.parts)
+            return self._receive(started, request.replies, request.head_bytes)
         except TimeoutError as error:
             raise BackendTimeoutError(
                 f"the Redis server at {self._place} did not answer within "
@@ -99,7 +99,7 @@ class RespConnection:
             self._socket.sendall(part)
         self._socket.settimeout(self._timeouts.operation_seconds)
 
-    def _receive(self, started: float, replies: int) -> list[object]:
+    def _receive(self, started: float, replies: int, head_bytes: int) -> list[object]:
         found: list[object] = []
         received_bytes = 0
         sent = time.monotonic()
@@ -117,9 +117,9 @@ class RespConnection:
             if count == 0:
                 raise ConnectionResetError("end of stream")
             if replies == 1 and received_bytes == 0:
-                value_bytes = self._size_of_large_value(count)
+                value_bytes = self._size_of_large_value(count - head_bytes)
                 if value_bytes is not None:
-                    return [self._receive_value(sent, count, value_bytes)]
+                    return [self._receive_value(sent, count, value_bytes, head_bytes)]
             received_bytes += count
             # The stub does not know that it takes any buffer.
             self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
@@ -132,7 +132,7 @@ class RespConnection:
             adjusted = True
 
     def _size_of_large_value(self, count: int) -> int | None:
-        """The size of the large value that the first bytes of a reply announce."""
+        """The size of the large value that the first bytes of a reply announce, if so many came."""
         if self._buffer[0] != _VALUE or count < _HEADER_MAX_BYTES:
             return None
         end = self._buffer.find(b"\r\n", 0, _HEADER_MAX_BYTES)
@@ -141,9 +141,17 @@ class RespConnection:
         # What the buffer may hold already comes cheaper by the parser.
         return size_bytes if size_bytes >= _DIRECT_BYTES else None
 
-    def _receive_value(self, sent: float, count: int, size_bytes: int) -> bytes:
-        """A large value, received in place: the parser would hold it twice while it grows."""
+    def _receive_value(
+        self, sent: float, count: int, size_bytes: int, head_bytes: int
+    ) -> bytes | tuple[bytes, bytes]:
+        """A large value, received in place: the parser would hold it twice while it grows.
+
+        `head_bytes` of it, which are in the buffer, come apart from the rest.
+        """
         start = self._buffer.find(b"\r\n") + 2
+        head = bytes(self._buffer[start : start + head_bytes])
+        start += len(head)
+        size_bytes -= len(head)
         filled = BytesToFill(size_bytes)
         have = min(count - start, size_bytes)
         filled.view[:have] = memoryview(self._buffer)[start : start + have]
@@ -170,7 +178,8 @@ class RespConnection:
                 "is it a Redis server?"
             )
         self._socket.settimeout(self._timeouts.operation_seconds)
-        return filled.finish()
+        value = filled.finish()
+        return (head, value) if head_bytes else value
 
     def close(self) -> None:
         """Close the descriptor, without a word to the server."""

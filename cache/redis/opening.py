@@ -10,7 +10,7 @@ from torchstash.cache.network import Timeouts, TlsSettings, dial
 
 if TYPE_CHECKING:
     from torchstash.cache.redis.connection import RespConnection
-    from torchstash.cache.redis.request import Argument
+    from torchstash.cache.redis.request import Argument, Request
     from torchstash.cache.redis.servers import Servers
     from torchstash.cache.redis.slots import Address
 
@@ -32,24 +32,25 @@ def open_servers(
     """
     try:
         # Imported here because they need hiredis, which only users of Redis have.
-        from torchstash.cache.redis.request import pack  # noqa: PLC0415
+        from torchstash.cache.redis.request import Request, pack  # noqa: PLC0415
         from torchstash.cache.redis.servers import Servers  # noqa: PLC0415
     except ImportError as error:
         raise BackendLibraryError(
             f"the Redis engine needs hiredis ({error}): pip install torchstash[redis]"
         ) from error
-    greeting: list[Argument] = []
+    greetings: list[Argument] = []
     if password is not None:
         user = [] if username is None else [username.encode()]
-        greeting.append(pack(b"AUTH", *user, password.encode())[0])
+        greetings += pack(b"AUTH", *user, password.encode())
     if db:
-        greeting.append(pack(b"SELECT", b"%d" % db)[0])
+        greetings += pack(b"SELECT", b"%d" % db)
     context = None if tls is None else tls.context()
+    greeting = Request(greetings, len(greetings))
     return Servers(named, partial(_connect, greeting, context, timeouts))
 
 
 def _connect(
-    greeting: Sequence["Argument"], tls: SSLContext | None, timeouts: Timeouts, address: "Address"
+    greeting: "Request", tls: SSLContext | None, timeouts: Timeouts, address: "Address"
 ) -> "RespConnection":
     from torchstash.cache.redis.connection import ReplyError, RespConnection  # noqa: PLC0415
     from torchstash.cache.redis.reply_errors import reply_error  # noqa: PLC0415
@@ -58,7 +59,7 @@ def _connect(
     connected = dial(host, port, timeout_seconds=timeouts.connect_seconds, tls=tls)
     connection = RespConnection(connected, f"{host}:{port}", timeouts)
     try:
-        replies = connection.exchange(greeting, len(greeting)) if greeting else []
+        replies = connection.exchange(greeting) if greeting.replies else []
     except BaseException:
         connection.close()
         raise

@@ -18,7 +18,7 @@ from torchstash.cache.errors import (
 from torchstash.cache.network import ConnectionPool
 from torchstash.cache.redis.connection import ReplyError, RespConnection
 from torchstash.cache.redis.reply_errors import reply_error
-from torchstash.cache.redis.request import Argument, pack
+from torchstash.cache.redis.request import Argument, Request, pack, pack_set
 from torchstash.cache.redis.slots import Address, SlotMap, key_slot, redirection
 
 _MAX_REDIRECTIONS = 5
@@ -54,11 +54,30 @@ class Servers:
         Raises:
             BackendError: No server answered, or one replied an error; the subclass tells which.
         """
-        parts = pack(*command)
-        key = bytes(command[1])
-        address, reply = self._ask(key, parts)
+        return self._run(bytes(command[1]), Request(pack(*command)))
+
+    def get(self, key: bytes, head_bytes: int) -> object:
+        """The reply to `GET`; of a large value both parts, the first `head_bytes` of it apart.
+
+        Raises:
+            BackendError: As `run`.
+        """
+        return self._run(key, Request(pack(b"GET", key), head_bytes=head_bytes))
+
+    def set(
+        self, key: bytes, head: bytes, body: bytes | memoryview, options: Sequence[bytes]
+    ) -> None:
+        """`SET` of a value that begins with `head`, and goes on with `body`, which is not copied.
+
+        Raises:
+            BackendError: As `run`.
+        """
+        self._run(key, Request(pack_set(key, head, body, options)))
+
+    def _run(self, key: bytes, request: Request) -> object:
+        address, reply = self._ask(key, request)
         if isinstance(reply, ReplyError):
-            return self._follow(key, parts, address, reply)
+            return self._follow(key, request, address, reply)
         return reply
 
     def run_many(self, commands: Sequence[tuple[Argument, ...]]) -> list[object]:
@@ -72,13 +91,13 @@ class Servers:
         for address, indices in self._by_server(keys).items():
             packed = [pack(*commands[i]) for i in indices]
             try:
-                found = self._exchange(address, _joined(packed), len(indices))
+                found = self._exchange(address, Request(_joined(packed), len(indices)))
             except BackendUnreachableError:
                 # One by one: that finds another server, where there is one.
                 found = [self.run(*commands[i]) for i in indices]
             for i, parts, reply in zip(indices, packed, found, strict=True):
                 if isinstance(reply, ReplyError):
-                    replies[i] = self._follow(keys[i], parts, address, reply)
+                    replies[i] = self._follow(keys[i], Request(parts), address, reply)
                 else:
                     replies[i] = reply
         return replies
@@ -96,7 +115,7 @@ class Servers:
 
     def run_at(self, address: Address, *command: Argument) -> object:
         """The reply of one server to a request that concerns no single key."""
-        reply = self._exchange(address, pack(*command), 1)[0]
+        reply = self._exchange(address, Request(pack(*command)))[0]
         if isinstance(reply, ReplyError):
             raise reply_error(_text(address), reply)
         return reply
@@ -106,18 +125,18 @@ class Servers:
         for pool in list(self._pools.values()):
             pool.close_idle()
 
-    def _ask(self, key: bytes, parts: Sequence[Argument]) -> tuple[Address, object]:
+    def _ask(self, key: bytes, request: Request) -> tuple[Address, object]:
         address = self._server_of(key)
         if address in self._suspects:
             self._suspects.discard(address)
             address = self._another_server(key, address) or address
         try:
-            return address, self._exchange(address, parts, 1)[0]
+            return address, self._exchange(address, request)[0]
         except BackendUnreachableError:
             other = self._another_server(key, address)
             if other is None:
                 raise
-        return other, self._exchange(other, parts, 1)[0]
+        return other, self._exchange(other, request)[0]
 
     def _server_of(self, key: bytes) -> Address:
         if self._slots is None:
@@ -149,16 +168,14 @@ class Servers:
 
     def _learn_slots(self, address: Address) -> None:
         """Ask a server for the slots of its cluster; that it is in none is an answer too."""
-        reply = self._exchange(address, pack(b"CLUSTER", b"SLOTS"), 1)[0]
+        reply = self._exchange(address, Request(pack(b"CLUSTER", b"SLOTS")))[0]
         if not isinstance(reply, ReplyError):
             self._slots = SlotMap(reply, address)
         elif not _is_no_cluster(str(reply)):
             raise reply_error(_text(address), reply)
         self._asked_for_slots = True
 
-    def _follow(
-        self, key: bytes, parts: Sequence[Argument], asked: Address, reply: ReplyError
-    ) -> object:
+    def _follow(self, key: bytes, request: Request, asked: Address, reply: ReplyError) -> object:
         """The reply of the server that has the key, where another one says which that is."""
         for _ in range(_MAX_REDIRECTIONS):
             code = str(reply).partition(" ")[0]
@@ -173,9 +190,10 @@ class Servers:
                 raise BackendProtocolError(f"{_text(asked)} replied {str(reply)!r}") from error
             if code == "MOVED":
                 self._learn_slots(asked)
-                found = self._exchange(asked, parts, 1)[0]
+                found = self._exchange(asked, request)[0]
             else:
-                found = self._exchange(asked, [*pack(b"ASKING"), *parts], 2)[1]
+                both = [*pack(b"ASKING"), *request.parts]
+                found = self._exchange(asked, Request(both, 2))[1]
             if not isinstance(found, ReplyError):
                 return found
             reply = found
@@ -187,20 +205,18 @@ class Servers:
             pool = self._pools.setdefault(address, ConnectionPool(lambda: self._connect(address)))
         return pool
 
-    def _exchange(self, address: Address, parts: Sequence[Argument], replies: int) -> list[object]:
+    def _exchange(self, address: Address, request: Request) -> list[object]:
         try:
-            return self._exchange_pooled(address, parts, replies)
+            return self._exchange_pooled(address, request)
         except BackendTimeoutError:
             self._suspects.add(address)
             raise
 
-    def _exchange_pooled(
-        self, address: Address, parts: Sequence[Argument], replies: int
-    ) -> list[object]:
+    def _exchange_pooled(self, address: Address, request: Request) -> list[object]:
         pool = self._pool(address)
         connection, was_used = pool.acquire()
         try:
-            found = connection.exchange(parts, replies)
+            found = connection.exchange(request)
         except BackendUnreachableError:
             connection.close()
             if not was_used:
@@ -214,7 +230,7 @@ class Servers:
             return found
         connection = pool.connect()
         try:
-            found = connection.exchange(parts, replies)
+            found = connection.exchange(request)
         except BaseException:
             connection.close()
             raise

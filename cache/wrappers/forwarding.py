@@ -7,7 +7,7 @@ combination, named like the wrapper's own class and derived from it.
 
 from collections.abc import Callable, Collection, Iterator
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from typing_extensions import override
 
@@ -16,35 +16,51 @@ from torchstash.cache.capabilities import (
     ComputeOnce,
     Containing,
     Deletable,
+    InTwoParts,
     Leasable,
     Listable,
     PutIfAbsent,
 )
+from torchstash.cache.two_part_backend import TwoPartBackend
 
 
 class Passing(RemoteCacheBackend[bytes]):
-    """What wrappers override to honour a capability. Without it, nobody calls its method."""
+    """What wrappers override where passing a capability on to `inner` is not all that they do.
+
+    A method is called only where the backend inside has the capability.
+
+    Attributes:
+        inner: The backend inside. Samples name its engine.
+    """
+
+    inner: RemoteCacheBackend[bytes]
 
     def _contains(self, key: str) -> bool:
-        raise NotImplementedError
+        return cast(Containing, self.inner).contains(key)
 
     def _delete(self, key: str) -> bool:
-        raise NotImplementedError
+        return cast(Deletable, self.inner).delete(key)
 
     def _keys(self, prefix: str) -> Iterator[str]:
-        raise NotImplementedError
+        yield from cast(Listable, self.inner).keys(prefix)
 
     def _put_if_absent(self, key: str, data: bytes) -> bool:
-        raise NotImplementedError
+        return cast(PutIfAbsent, self.inner).put_if_absent(key, data)
+
+    def _get_parts(self, key: str, head_bytes: int) -> tuple[bytes, bytes] | None:
+        return cast(InTwoParts, self.inner).get_parts(key, head_bytes)
+
+    def _put_parts(self, key: str, head: bytes, body: bytes | memoryview) -> None:
+        cast(InTwoParts, self.inner).put_parts(key, head, body)
 
     def _acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
-        raise NotImplementedError
+        return cast(Leasable, self.inner).acquire_lease(key, holder, life_seconds)
 
     def _release_lease(self, key: str, holder: bytes) -> None:
-        raise NotImplementedError
+        cast(Leasable, self.inner).release_lease(key, holder)
 
     def _abandon(self, key: str) -> None:
-        raise NotImplementedError
+        cast(ComputeOnce, self.inner).abandon(key)
 
 
 class _Containing(Passing, Containing):
@@ -71,6 +87,10 @@ class _PutIfAbsent(Passing, PutIfAbsent):
         return self._put_if_absent(key, data)
 
 
+class _InTwoParts(Passing, TwoPartBackend):
+    """Counts, and leaves the rest to the wrapper."""
+
+
 class _Leasable(Passing, Leasable):
     @override
     def acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
@@ -92,15 +112,18 @@ _BY_CAPABILITY: Final[dict[Any, Any]] = {
     Deletable: _Deletable,
     Listable: _Listable,
     PutIfAbsent: _PutIfAbsent,
+    InTwoParts: _InTwoParts,
     Leasable: _Leasable,
     ComputeOnce: _ComputeOnce,
 }
-CAPABILITIES: Final[frozenset[type]] = frozenset(_BY_CAPABILITY)
+# Those that can be passed on as they are. What is put in two parts is not seen by the `_put` that a
+# wrapper may have.
+CAPABILITIES: Final[frozenset[type]] = frozenset(_BY_CAPABILITY) - {InTwoParts}
 
 
-def capabilities_of(backend: object) -> frozenset[type]:
-    """Which of the capabilities that can be passed on a backend has."""
-    return frozenset(each for each in CAPABILITIES if isinstance(backend, each))
+def capabilities_of(backend: object, among: frozenset[type] = CAPABILITIES) -> frozenset[type]:
+    """Which capabilities a backend has."""
+    return frozenset(each for each in among if isinstance(backend, each))
 
 
 @cache

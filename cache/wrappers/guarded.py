@@ -17,7 +17,8 @@ from typing import ClassVar, TypeVar
 from typing_extensions import Buffer, override
 
 from torchstash.cache.backend import RemoteCacheBackend
-from torchstash.cache.capabilities import Listable, SelfTimed
+from torchstash.cache.buffers import whole_bytes
+from torchstash.cache.capabilities import InTwoParts, Listable, SelfTimed
 from torchstash.cache.errors import (
     BackendFullError,
     BackendReadOnlyError,
@@ -67,7 +68,7 @@ class Guarded(Wrapper):
     """
 
     # A list of no known length has no deadline.
-    honours: ClassVar[frozenset[type]] = Wrapper.honours - {Listable}
+    honours: ClassVar[frozenset[type]] = (Wrapper.honours | {InTwoParts}) - {Listable}
 
     def __init__(
         self,
@@ -113,6 +114,22 @@ class Guarded(Wrapper):
         value = data if isinstance(data, bytes) else bytes(data)
         self._run(partial(self.inner.put, key, value), len(value), "a put")
         self._largest_bytes = max(self._largest_bytes, len(value))
+
+    @override
+    def _get_parts(self, key: str, head_bytes: int) -> tuple[bytes, bytes] | None:
+        work = partial(super()._get_parts, key, head_bytes)
+        parts = self._run(work, self._largest_bytes, "a get")
+        if parts is not None:
+            self._largest_bytes = max(self._largest_bytes, len(parts[0]) + len(parts[1]))
+        return parts
+
+    @override
+    def _put_parts(self, key: str, head: bytes, body: bytes | memoryview) -> None:
+        kept = whole_bytes(body) if isinstance(body, memoryview) else body
+        size_bytes = len(head) + len(kept)
+        work = partial(super()._put_parts, key, head, kept)
+        self._run(work, size_bytes, "a put")
+        self._largest_bytes = max(self._largest_bytes, size_bytes)
 
     @override
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ that counts: a put that it took is stored, and a get that it answered with nothi
 fault in a nearer tier never fails an operation; it stands in the sample as `fault:<tier>`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any, ClassVar, Self, cast
 
@@ -17,8 +17,6 @@ from torchstash.cache.capabilities import (
     ComputeOnce,
     Containing,
     Deletable,
-    Leasable,
-    Listable,
     ManyAtOnce,
     PutIfAbsent,
 )
@@ -60,6 +58,8 @@ class Tiers(Passing, ManyAtOnce, Closable):
         if not tiers:
             raise ValueError("no tier was given; give at least one")
         self._tiers = tuple(tiers)
+        # Samples of misses and puts name its engine.
+        self.inner = self._tiers[-1][1]
         # Changes with every put: each number is given once, by an iterator, which is atomic.
         self._put_numbers = count(1)
         self._puts = 0
@@ -73,11 +73,6 @@ class Tiers(Passing, ManyAtOnce, Closable):
     def tiers(self) -> tuple[tuple[str, RemoteCacheBackend[bytes]], ...]:
         """Name and backend of each, the nearest first."""
         return self._tiers
-
-    @property
-    def inner(self) -> RemoteCacheBackend[bytes]:
-        """The last tier: samples of misses and puts name its engine."""
-        return self._tiers[-1][1]
 
     @override
     def _get(self, key: str) -> bytes | None:
@@ -155,24 +150,12 @@ class Tiers(Passing, ManyAtOnce, Closable):
         return any(found)
 
     @override
-    def _keys(self, prefix: str) -> Iterator[str]:
-        yield from cast(Listable, self.inner).keys(prefix)
-
-    @override
     def _put_if_absent(self, key: str, data: Buffer) -> bool:
         value = data if isinstance(data, bytes) else bytes(data)
         is_new = cast(PutIfAbsent, self.inner).put_if_absent(key, value)
         if is_new:
             self._put_nearer({key: value})
         return is_new
-
-    @override
-    def _acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
-        return cast(Leasable, self.inner).acquire_lease(key, holder, life_seconds)
-
-    @override
-    def _release_lease(self, key: str, holder: bytes) -> None:
-        cast(Leasable, self.inner).release_lease(key, holder)
 
     @override
     def _abandon(self, key: str) -> None:

@@ -1,20 +1,14 @@
 """A backend around a backend: what all of them have in common."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Self, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
 
 from typing_extensions import override
 
 from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.capabilities import (
     Closable,
-    ComputeOnce,
-    Containing,
-    Deletable,
-    Leasable,
-    Listable,
     ManyAtOnce,
-    PutIfAbsent,
 )
 from torchstash.cache.many_at_once import get_many, put_many
 from torchstash.cache.wrappers.forwarding import (
@@ -33,7 +27,6 @@ class Wrapper(Passing, ManyAtOnce, Closable):
     `inner` can do a wrapper can do if its kind `honours` it.
 
     Attributes:
-        inner: The backend inside. Samples name its engine.
         honours: The capabilities that this kind of wrapper passes on.
     """
 
@@ -45,7 +38,7 @@ class Wrapper(Passing, ManyAtOnce, Closable):
     def __new__(cls, *arguments: Any, **options: Any) -> Self:  # noqa: ANN401 - a subclass's own
         """Of the class that has what the backends inside can do."""
         inner = arguments[0] if arguments else options.get("inner")
-        kind = class_with(cls, capabilities_of(inner) & cls.honours)
+        kind = class_with(cls, capabilities_of(inner, cls.honours))
         self: Self = object.__new__(kind)
         self._arguments = (arguments, options)
         return self
@@ -74,36 +67,6 @@ class Wrapper(Passing, ManyAtOnce, Closable):
     @override
     def put_many(self, values: Mapping[str, bytes]) -> None:
         put_many(self.inner, values)
-
-    # What is asked for here was passed on because `inner` can do it: see `__new__`.
-
-    @override
-    def _contains(self, key: str) -> bool:
-        return cast(Containing, self.inner).contains(key)
-
-    @override
-    def _delete(self, key: str) -> bool:
-        return cast(Deletable, self.inner).delete(key)
-
-    @override
-    def _keys(self, prefix: str) -> Iterator[str]:
-        yield from cast(Listable, self.inner).keys(prefix)
-
-    @override
-    def _put_if_absent(self, key: str, data: bytes) -> bool:
-        return cast(PutIfAbsent, self.inner).put_if_absent(key, data)
-
-    @override
-    def _acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:
-        return cast(Leasable, self.inner).acquire_lease(key, holder, life_seconds)
-
-    @override
-    def _release_lease(self, key: str, holder: bytes) -> None:
-        cast(Leasable, self.inner).release_lease(key, holder)
-
-    @override
-    def _abandon(self, key: str) -> None:
-        cast(ComputeOnce, self.inner).abandon(key)
 
     @override
     def close(self) -> None:

@@ -14,6 +14,7 @@ import pytest
 from torchstash.cache import (
     Containing,
     Deletable,
+    InTwoParts,
     InvalidKeyError,
     Leasable,
     Listable,
@@ -236,6 +237,23 @@ class BackendContract:
             for name, value in values.items():
                 backend.put(name, value)
         assert list(backend.keys("many/")) == names
+
+    def test_a_value_in_two_parts(self, backend: RemoteCacheBackend[bytes]) -> None:
+        if not isinstance(backend, InTwoParts):
+            pytest.skip("this backend takes values whole")
+        assert backend.get_parts("key", 72) is None
+        for size_bytes in (0, 10, 70_000, 400_000):
+            head, body = content(72, 1), content(size_bytes, 2)
+            backend.put_parts("key", head, body)
+            assert backend.get("key") == head + body
+            assert backend.get_parts("key", 72) == (head, body)
+            assert backend.get_parts("key", 10) == (head[:10], head[10:] + body)
+            assert backend.get_parts("key", 0) == (b"", head + body)
+            found = backend.get_parts("key", 80)
+            assert found == ((head + body)[:80], (head + body)[80:])
+            assert all(type(part) is bytes for part in found)
+            backend.put_parts("key", b"", memoryview(bytearray(body)))
+            assert backend.get("key") == body
 
     def test_put_if_absent(self, backend: RemoteCacheBackend[bytes]) -> None:
         if not isinstance(backend, PutIfAbsent):

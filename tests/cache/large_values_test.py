@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from torchstash.cache import RemoteCacheBackend
+from torchstash.cache import RemoteCacheBackend, open_backend
 from torchstash.cache.buffers import BytesToFill, whole_bytes
 from torchstash.cache.envelope import Envelope
 from torchstash.tests.cache.backend_contract import content
@@ -44,6 +44,21 @@ def test_engines_hold_a_value_once(engine: RemoteCacheBackend[bytes]) -> None:
     assert _peak_bytes(lambda: engine.put("key", value)) < _SIZE_BYTES // 2
     assert _peak_bytes(lambda: engine.get("key")) < 1.3 * _SIZE_BYTES
     assert engine.get("key") == value
+
+
+@pytest.mark.parametrize("options", ["", "&compression=none"])
+@pytest.mark.parametrize("name", ["redis", "http", "bazel_http"])
+def test_a_chain_holds_a_value_once(name: str, options: str, tmp_path: Path) -> None:
+    kind = ENGINES[name]
+    value = content(_SIZE_BYTES)
+    with kind.start(tmp_path) as server:
+        url = f"{kind.url(server.host, server.port, False)}&{_PATIENT}&breaker_lost=60s{options}"
+        backend = open_backend(url)
+        backend.put("warm", b"x")
+        # Beside the slices of a value that show whether compressing it pays.
+        assert _peak_bytes(lambda: backend.put("key", value)) < 0.15 * _SIZE_BYTES
+        assert _peak_bytes(lambda: backend.get("key")) < 1.1 * _SIZE_BYTES
+        assert backend.get("key") == value
 
 
 def test_an_envelope_is_made_and_opened_by_one_copy() -> None:

@@ -15,8 +15,9 @@ from torchstash.cache import (
 )
 from torchstash.cache.digest import digest_bytes
 from torchstash.cache.envelope import Compression, Envelope, SigningKey, zstandard
-from torchstash.cache.envelope.frame import CODEC_ZSTD, Header
+from torchstash.cache.envelope.frame import CODEC_ZSTD, Header, entry_name, pack_header
 from torchstash.proto.cache.v1 import cache_sample_pb2 as pb
+from torchstash.tests.cache.backend_contract import content
 
 _KEY = SigningKey("key-1", bytes(range(32)))
 _OTHER_KEY = SigningKey("key-2", bytes(range(1, 33)))
@@ -104,8 +105,8 @@ def test_keys_are_rotated() -> None:
 
 
 def _bomb(announced: int, payload: bytes) -> bytes:
-    header = Header(CODEC_ZSTD, 0, len(payload), announced, digest_bytes(payload), b"")
-    return header.pack(b"", b"key") + payload
+    header = Header(CODEC_ZSTD, 0, 0, len(payload), announced, digest_bytes(payload))
+    return pack_header(header, entry_name(b"", b"key")) + payload
 
 
 def test_a_bomb_is_refused_before_anything_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +162,7 @@ def test_round_trips(value: bytes, key: str) -> None:
 
 
 @pytest.mark.parametrize("keys", [(), (_KEY,)], ids=["plain", "signed"])
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(value=_VALUES, mutate=st.data())
 def test_no_mutation_is_accepted(
     keys: tuple[SigningKey, ...], value: bytes, mutate: st.DataObject
@@ -207,3 +208,11 @@ def test_a_value_that_readers_would_reject_is_not_put() -> None:
     backend.put("key", bytes(10))
     with pytest.raises(ValueError, match="raise max_value_bytes"):
         backend.put("key", bytes(11))
+
+
+def test_a_large_value_is_compressed_where_slices_of_it_shrink() -> None:
+    hard = content(8 << 20)
+    assert len(_sealed(hard)) == 72 + len(hard)
+    half = hard[: 4 << 20] + bytes(4 << 20)
+    assert len(_sealed(half)) < 5 << 20
+    assert _opened(_sealed(half)) == half

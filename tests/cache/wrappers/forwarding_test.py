@@ -9,19 +9,23 @@ from typing_extensions import override
 from torchstash.cache import (
     BackendSkippedError,
     BackendUnreachableError,
+    CacheCount,
     ComputeOnce,
     Containing,
     Deletable,
     DiskBackend,
+    InTwoParts,
     Leasable,
     Listable,
     MemoryBackend,
     PutIfAbsent,
     RemoteCacheBackend,
+    cache_counters,
     open_backend,
 )
 from torchstash.cache.envelope import Compression, Envelope, SigningKey
 from torchstash.cache.redis import RedisBackend
+from torchstash.cache.two_part_backend import TwoPartBackend
 from torchstash.cache.wrappers import (
     BackgroundPuts,
     Forgiving,
@@ -32,6 +36,7 @@ from torchstash.cache.wrappers import (
     Tiers,
     Wrapper,
 )
+from torchstash.tests.cache.backend_contract import content
 from torchstash.tests.cache.wrappers.scripted_backend import ScriptedBackend
 
 _ALL = (ComputeOnce, Containing, Deletable, Leasable, Listable, PutIfAbsent)
@@ -97,6 +102,79 @@ def test_what_tiers_can_do() -> None:
     assert tiers.delete("key")
     assert not tiers.contains("key")
     assert not tiers.delete("key")
+
+
+class _TwoParts(TwoPartBackend):
+    """Keeps what is put, and what it was asked for."""
+
+    def __init__(self) -> None:
+        self.kept: tuple[bytes, bytes] | None = None
+
+    @override
+    def _get(self, key: str) -> bytes | None:
+        return None if self.kept is None else b"".join(self.kept)
+
+    @override
+    def _put(self, key: str, data: bytes) -> None:
+        self.kept = (b"", data)
+
+    @override
+    def _get_parts(self, key: str, head_bytes: int) -> tuple[bytes, bytes] | None:
+        if key == "fails":
+            raise BackendUnreachableError("gone")
+        whole = self._get(key)
+        return None if whole is None else (whole[:head_bytes], whole[head_bytes:])
+
+    @override
+    def _put_parts(self, key: str, head: bytes, body: bytes | memoryview) -> None:
+        assert type(body) is bytes
+        self.kept = (head, body)
+
+
+def test_two_parts_go_past_no_wrapper_that_looks_at_values() -> None:
+    for kind in (Wrapper, Forgiving, ReadOnly, NegativeCaching, BackgroundPuts, SingleFlight):
+        assert not isinstance(kind(_TwoParts()), InTwoParts), kind
+    assert not isinstance(Tiers([("near", _TwoParts()), ("far", _TwoParts())]), InTwoParts)
+    assert not isinstance(Guarded(MemoryBackend()), InTwoParts)
+
+
+def test_two_parts_go_through_a_guard_uncopied_and_counted() -> None:
+    cache_counters.clear()
+    inner = _TwoParts()
+    guarded = Guarded(inner)
+    assert isinstance(guarded, InTwoParts)
+    assert guarded.get_parts("key", 1) is None
+    body = b"b" * 100
+    guarded.put_parts("key", b"h", body)
+    assert inner.kept is not None
+    assert inner.kept[1] is body
+    assert guarded.get_parts("key", 1) == (b"h", body)
+    with pytest.raises(BackendUnreachableError):
+        guarded.get_parts("fails", 1)
+    guarded.put_parts("key", b"", memoryview(bytearray(body)))
+    counts = cache_counters.snapshot()
+    assert counts["backend:Guarded"] == counts["backend:_TwoParts"]
+    assert counts["backend:Guarded"] == CacheCount(hit=1, miss=1, put=2, exception=1)
+
+
+@pytest.mark.parametrize("signing_keys", [(), (SigningKey("key", bytes(32)),)])
+def test_an_envelope_adds_no_copy_where_values_go_in_two_parts(
+    signing_keys: tuple[SigningKey, ...],
+) -> None:
+    inner = _TwoParts()
+    envelope = Envelope(inner, compression=None, signing_keys=signing_keys)
+    value = content(100_000)
+    envelope.put("key", value)
+    assert inner.kept is not None
+    assert inner.kept[1] is value
+    assert envelope.get("key") == value
+    # Whoever signs with another key, or with none, is read all the same.
+    for other in ((), (SigningKey("a-longer-name", bytes(32)),)):
+        Envelope(inner, signing_keys=(*other, *signing_keys)).put("key", value)
+        found = Envelope(inner, signing_keys=(*signing_keys, *other)).get("key")
+        assert found == value
+    inner.kept = (b"", content(100_000, 1))
+    assert envelope.get("key") is None
 
 
 def test_a_value_that_is_put_if_absent_lies_in_an_envelope() -> None:

@@ -11,6 +11,7 @@ from torchstash.tools.bench.caching import disk, overhead, redis_clients, remote
 from torchstash.tools.bench.caching.redis_server import redis_server
 from torchstash.tools.bench.caching.remote import RemoteValues
 from torchstash.tools.bench.caching.values import Values
+from torchstash.tools.bench.errors import UnavailableError
 from torchstash.tools.bench.heats import Heat, run_heats
 from torchstash.tools.bench.machine import find_environment
 from torchstash.tools.bench.measure import Effort
@@ -69,7 +70,7 @@ def _local(sizes: Sequence[int], folder: Path) -> Iterator[Heat[Any]]:
             yield Heat(section, Case(format_size(size), size), contestants, work)
 
 
-def _remote(port: int | None) -> Iterator[Heat[Any]]:
+def _remote(port: int | UnavailableError) -> Iterator[Heat[Any]]:
     for section, contestants in ((REDIS_GET, remote.gets()), (REDIS_PUT, remote.puts())):
         for size in _REMOTE_SIZES:
             work = functools.partial(RemoteValues, size, port)

