@@ -40,6 +40,7 @@ from torchstash.content_store.maintenance import (
     Problem,
     ProblemKind,
     RepairReport,
+    SalvageReport,
     StoreQuota,
 )
 from torchstash.content_store.read_mode import ReadMode
@@ -75,6 +76,7 @@ __all__ = [
     "QuotaExceededError",
     "ReadMode",
     "RepairReport",
+    "SalvageReport",
     "SnapshotSummary",
     "StoreQuota",
     "StoreUnavailableError",

@@ -17,7 +17,9 @@ from pathlib import Path
 _FILE_NAME = re.compile(r"[0-9a-f]{64}")
 _FAN_OUT_NAME = re.compile(r"[0-9a-f]{2}")
 _TEMPORARY_NAME = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{64})\.part")
-_UNPUBLISHED_NAME = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{64})\.part|[0-9a-f]{32}\.journal")
+_UNPUBLISHED_NAME = re.compile(
+    r"(?:[0-9a-f]{32}|[0-9a-f]{64})\.part|[0-9a-f]{32}\.journal|unsettled|salvage"
+)
 _STORE_NAME = re.compile(r"(catalogue|leases)\.sqlite3(-wal|-shm|-journal)?|packed\.bin|blobs|tmp")
 
 

@@ -17,6 +17,7 @@ from torchstash.cache.disk.connection_pool import ConnectionPool
 from torchstash.cache.disk.error_mapping import backend_error, typed_errors
 from torchstash.cache.disk.journal_mode import choose_journal_mode, require_safe_journal_mode
 from torchstash.cache.disk.transaction import Transaction
+from torchstash.cache.disk.unsettled import Unsettled
 from torchstash.cache.errors import (
     BackendBusyError,
     BackendMissingError,
@@ -82,6 +83,7 @@ class Catalogue:
         self._on_network = on_network
         self._immutable = False
         self._write_lock = threading.Lock()
+        self._unsettled = Unsettled(folder)
         self._pool = ConnectionPool(str(folder), self._connect)
         try:
             with typed_errors(folder):
@@ -105,12 +107,17 @@ class Catalogue:
             check_same_thread=False,
             timeout=_BUSY_SECONDS,
         )
-        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
-        connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        connection.execute(f"PRAGMA journal_size_limit = {_LOG_LIMIT_BYTES}")
-        if self._read_only:
-            connection.execute("PRAGMA query_only = ON")
+        try:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+            connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+            connection.execute(f"PRAGMA journal_size_limit = {_LOG_LIMIT_BYTES}")
+            if self._read_only:
+                connection.execute("PRAGMA query_only = ON")
+        except BaseException:
+            # As below: of a damaged catalogue even this may fail.
+            connection.close()
+            raise
         return connection
 
     def _open(self) -> None:
@@ -291,6 +298,9 @@ class Catalogue:
                 self._check_identity()
                 self._begin(connection, wait=wait)
                 try:
+                    if self._unsettled.is_any():
+                        self._unsettled.settle(connection)
+                        self._begin(connection, wait=wait)
                     transaction = Transaction(connection, str(self._folder))
                     yield transaction
                     transaction.settle()
@@ -307,17 +317,18 @@ class Catalogue:
         """Commit; where that fails, undo it for good.
 
         A commit that fails when its log is synced stands in the log all the same, where whoever
-        recovers the log would find it: so something else is written in its place.
+        recovers the log would find it: so something else is written in its place. Where that fails
+        too, the next write begins with it.
         """
         try:
             connection.execute("COMMIT")
         except sqlite3.Error:
             transaction.is_undone = False
+            self._unsettled.note()
             with suppress(sqlite3.Error):
                 connection.rollback()
                 connection.execute("BEGIN IMMEDIATE")
-                connection.execute("UPDATE totals SET tick = tick + 1")
-                connection.execute("COMMIT")
+                self._unsettled.settle(connection)
                 transaction.is_undone = True
             raise
 

@@ -90,6 +90,7 @@ def _from_sqlite(place: Path, error: sqlite3.Error) -> BackendError:
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return BackendCorruptError(
             f"the catalogue of the store at {place} is damaged or is no SQLite database "
-            f"({found}); nothing was deleted: restore it from a copy, or move it away"
+            f"({found}); nothing was deleted: restore it from a copy, or make a new one from what "
+            "can be read of it (torchstash repair --salvage)"
         )
     return BackendError(f"the catalogue of the store at {place} cannot be used: {found}")

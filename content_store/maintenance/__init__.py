@@ -5,6 +5,7 @@ from torchstash.content_store.maintenance.problem import Problem, ProblemKind
 from torchstash.content_store.maintenance.reports import (
     GarbageReport,
     RepairReport,
+    SalvageReport,
     StoreQuota,
 )
 
@@ -14,5 +15,6 @@ __all__ = [
     "Problem",
     "ProblemKind",
     "RepairReport",
+    "SalvageReport",
     "StoreQuota",
 ]

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from torchstash.cache.disk import DiskBackend, DiskMaintenance, Put
+from torchstash.cache.disk.salvage import salvage
 from torchstash.cache.errors import BackendCorruptError
 from torchstash.content_store import pending
 from torchstash.content_store.engine_errors import store_errors
@@ -17,9 +18,15 @@ from torchstash.content_store.maintenance.descriptions_check import (
     storages_of,
 )
 from torchstash.content_store.maintenance.problem import Problem, ProblemKind
-from torchstash.content_store.maintenance.reports import GarbageReport, RepairReport, StoreQuota
+from torchstash.content_store.maintenance.reports import (
+    GarbageReport,
+    RepairReport,
+    SalvageReport,
+    StoreQuota,
+)
+from torchstash.content_store.maintenance.salvage_hints import SalvageHints
 from torchstash.content_store.movement.arrivals import abandoned_arrivals
-from torchstash.content_store.names import snapshot_key
+from torchstash.content_store.names import SNAPSHOT_PREFIX, TENSOR_PREFIX, snapshot_key
 
 _MAX_INT64 = (1 << 63) - 1
 
@@ -154,6 +161,34 @@ class ContentStoreMaintenance:
                 links = storages_of(data, name)
                 backend.commit([Put(key, data, blob.digest, blob.note, links)])
 
+    def salvage(self) -> SalvageReport:
+        """Make a new catalogue from what can be read of a damaged one. Nobody may use the store.
+
+        For where `repair` and every read raise `CorruptStoreError`. What comes back is bit for bit
+        what was written, checked by its digest: each name whose row in the catalogue can be read,
+        and all of whose contents are there. The old catalogue is kept, under the name that the
+        report tells; no contents are changed or removed. Those that have lost their names are kept
+        under their digests. Where this is killed, the store is as it was, and it can be done again.
+
+        A catalogue has no checksums of names: where letters of one are damaged it may come back
+        as another name.
+
+        Raises:
+            StoreUnavailableError: Others are using it, as far as that can be told; or it cannot be
+                written.
+        """
+        with store_errors(self._location):
+            done = salvage(self._location, SalvageHints())
+        return SalvageReport(
+            len(_below(TENSOR_PREFIX, done.kept_keys)),
+            len(_below(SNAPSHOT_PREFIX, done.kept_keys)),
+            _below(TENSOR_PREFIX, done.lost_keys),
+            _below(SNAPSHOT_PREFIX, done.lost_keys),
+            tuple(digest.hex for digest in done.nameless),
+            done.damaged_pages,
+            done.kept_aside,
+        )
+
     def quota(self) -> StoreQuota:
         """What the contents take, and what they may."""
         with (
@@ -174,6 +209,10 @@ class ContentStoreMaintenance:
         """
         with store_errors(self._location), DiskMaintenance(self._location) as engine:
             engine.set_quota(quota_bytes)
+
+
+def _below(prefix: str, keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key.removeprefix(prefix) for key in keys if key.startswith(prefix))
 
 
 def _unix_ns(moment: datetime) -> int:

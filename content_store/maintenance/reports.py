@@ -1,6 +1,7 @@
 """What looking after a store has to tell."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from torchstash.content_store.maintenance.problem import Problem
 
@@ -48,3 +49,21 @@ class RepairReport:
     def snapshots_to_write_again(self) -> tuple[str, ...]:
         """The state dicts that cannot be read, in order."""
         return tuple(sorted({name for problem in self.lost for name in problem.snapshots}))
+
+
+@dataclass(frozen=True, slots=True)
+class SalvageReport:
+    """What came back of a store whose catalogue was damaged, and what did not."""
+
+    tensors: int
+    snapshots: int
+    # Names that could be read, and whose contents are gone or in doubt: to write again.
+    lost_tensors: tuple[str, ...]
+    lost_snapshots: tuple[str, ...]
+    # Contents that have lost their names, by digest: `read_storage` reads them.
+    nameless_storages: tuple[str, ...]
+    # Pages of the catalogue that could not be read, or not in full: names may have been there of
+    # which nobody knows.
+    damaged_pages: int
+    # The damaged catalogue. Nothing removes it.
+    kept_aside: Path

@@ -7,17 +7,16 @@ collection finds what is left by the writer's notes alone.
 
 import errno
 import mmap
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from torchstash.cache import BackendError, DiskBackend, DiskMaintenance, FindingKind, Put
 from torchstash.tests.cache.backend_contract import content
-from torchstash.tests.faults.effort import effort
 from torchstash.tests.faults.memory_folder import memory_folder
 from torchstash.tests.faults.ptrace import needs_ptrace
+from torchstash.tests.faults.some_calls import some
 from torchstash.tests.faults.tracer import Act, Call, Decide, Outcome, trace
 
 __all__ = ["memory_folder"]  # A fixture that pytest finds here.
@@ -126,14 +125,6 @@ def count_calls(memory_folder: Path) -> list[Call]:
     assert outcome.calls == len(calls)
     undisturbed.check()
     return calls
-
-
-def some(calls: list[Call], usual: int) -> Iterator[Call]:
-    """Each `n`-th of the calls, beginning anywhere: `usual` of them, or more with more effort."""
-    stride = max(1, len(calls) // effort(usual))
-    first = random.randrange(stride)
-    print(f"every {stride} of {len(calls)} calls from {first}")  # noqa: T201 - to run it again
-    yield from calls[first::stride]
 
 
 def test_killed_before_a_system_call(memory_folder: Path) -> None:

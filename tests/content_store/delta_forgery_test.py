@@ -19,6 +19,7 @@ from torchstash.proto.content_store.v1.storage_delta_pb2 import (
 )
 from torchstash.tests.content_store.delta_cases import noise, save_chain, scattered
 from torchstash.tests.content_store.store_fixtures import Store, store
+from torchstash.tests.faults.effort import effort
 
 __all__ = ["store"]  # A fixture that pytest finds here.
 
@@ -133,7 +134,7 @@ def replace_delta(store: Store, contents: bytes, versions: list[torch.Tensor]) -
 
 
 @settings(
-    max_examples=80,
+    max_examples=effort(80),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -11,6 +11,7 @@ from torchstash.content_store.deltas.sparse_frame import (
     decode_frame,
     encode_frame,
 )
+from torchstash.tests.faults.effort import effort
 
 words = st.sampled_from(WORD_SIZES_BYTES)
 
@@ -22,7 +23,7 @@ def difference_at(places: list[int], count: int, word_bytes: int) -> np.ndarray:
     return octets.reshape(-1)
 
 
-@settings(deadline=None)
+@settings(max_examples=effort(100), deadline=None)
 @given(
     gaps=st.lists(st.one_of(st.integers(0, 3), st.integers(253, 257), st.just(70_000)), max_size=9),
     after=st.integers(0, 300),
@@ -62,7 +63,7 @@ def test_all_of_a_slice(word_bytes: int) -> None:
     assert np.array_equal(target, difference)
 
 
-@settings(deadline=None)
+@settings(max_examples=effort(100), deadline=None)
 @given(contents=st.binary(max_size=40), word_bytes=words)
 def test_contents_that_are_none(contents: bytes, word_bytes: int) -> None:
     """Whatever is in a frame, nothing but the slice is written to."""

@@ -6,10 +6,11 @@ same can be written again.
 
 import errno
 import mmap
-import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 
 from torchstash.content_store import (
@@ -19,9 +20,9 @@ from torchstash.content_store import (
     ContentStoreWriter,
     MissingStoreError,
 )
-from torchstash.tests.faults.effort import effort
 from torchstash.tests.faults.memory_folder import memory_folder
 from torchstash.tests.faults.ptrace import needs_ptrace
+from torchstash.tests.faults.some_calls import some
 from torchstash.tests.faults.tracer import Act, Call, Decide, Outcome, trace
 
 __all__ = ["memory_folder"]  # A fixture that pytest finds here.
@@ -103,40 +104,43 @@ def check(location: Path, reported: int) -> None:
     assert maintenance.gc(grace_seconds=0, audit=True).freed_bytes == 0
 
 
-def calls_of(location: Path) -> int:
-    outcome, reported = disturbed(location, lambda _: Act.GO_ON)
+def count_calls(location: Path) -> list[Call]:
+    """The system calls of a writer to which nothing happens; its threads take turns anyhow."""
+    calls: list[Call] = []
+
+    def decide(call: Call) -> Act:
+        calls.append(call)
+        return Act.GO_ON
+
+    outcome, reported = disturbed(location, decide)
     assert outcome.exit_code == 0
     assert reported == len(STEPS)
     check(location, reported)
-    return outcome.calls
+    return calls
 
 
 def test_killed_writers(memory_folder: Path) -> None:
-    calls = calls_of(memory_folder / "undisturbed")
-    for turn in range(effort(12)):
-        at = random.randrange(calls)
-        location = memory_folder / f"{turn}"
-        print(f"killed before call {at} of {calls}")  # noqa: T201 - to run it again
+    for call in some(count_calls(memory_folder / "undisturbed"), 12):
+        location = memory_folder / f"{call.index}"
+        at = call.index
         _, reported = disturbed(location, lambda now, at=at: _kill(now, at))  # type: ignore[misc]
         check(location, reported)
+        shutil.rmtree(location)
 
 
 def _kill(now: Call, at: int) -> Act:
     return Act.KILL if now.index >= at else Act.GO_ON
 
 
-def test_failing_calls(memory_folder: Path) -> None:
-    calls = calls_of(memory_folder / "undisturbed")
-    for turn in range(effort(12)):
-        at, error = random.randrange(calls), random.choice([errno.EIO, errno.ENOSPC])
-        lasts = random.random() < 0.5
-        location = memory_folder / f"{turn}"
-        print(f"{errno.errorcode[error]} from call {at} of {calls}, {lasts}")  # noqa: T201
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
+@pytest.mark.parametrize("lasts", [False, True], ids=["once", "from then on"])
+def test_failing_calls(memory_folder: Path, error: int, lasts: bool) -> None:
+    calls = count_calls(memory_folder / "undisturbed")
+    for call in some([call for call in calls if call.name is not None], 3):
+        location = memory_folder / f"{call.index}"
         hit = [0]
 
-        def decide(
-            now: Call, at: int = at, error: int = error, lasts: bool = lasts, hit: list[int] = hit
-        ) -> Act | int:
+        def decide(now: Call, at: int = call.index, hit: list[int] = hit) -> Act | int:
             if now.index < at or now.name is None or (hit[0] and not lasts):
                 return Act.GO_ON
             hit[0] += 1
@@ -145,3 +149,4 @@ def test_failing_calls(memory_folder: Path) -> None:
         outcome, reported = disturbed(location, decide)
         assert outcome.exit_code in (0, 1)
         check(location, reported)
+        shutil.rmtree(location)

@@ -24,7 +24,12 @@ _GC = (
 _REPAIR = (
     "Puts right what can be: corrects the store's books, and marks damaged contents, so that the "
     "next write of the same contents writes them anew. Ends with status 3 where something was "
-    "lost, and tells the names to write again."
+    "lost, and tells the names to write again. Where the catalogue itself cannot be read any more: "
+    "--salvage, while nobody uses the store."
+)
+_SALVAGE_HELP = (
+    "make a new catalogue from what can be read of a damaged one, and keep that aside; every "
+    "contents are checked by their digest, and none are changed or removed"
 )
 _RM = "Forgets tensors, and their storages unless something else leads there."
 _MV = "Gives a tensor another name, in one step."
@@ -104,6 +109,7 @@ def _maintenance(
 
     repair = commands.add_parser("repair", help="put right what can be", description=_REPAIR)
     repair.add_argument("store", metavar="STORE", help=_STORE_HELP)
+    repair.add_argument("--salvage", action="store_true", help=_SALVAGE_HELP)
 
     quota = commands.add_parser("quota", help="show or set a store's quota", description=_QUOTA)
     quota.add_argument("store", metavar="STORE", help=_STORE_HELP)

@@ -77,6 +77,10 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _repair(arguments: argparse.Namespace) -> int:
+    if arguments.salvage:
+        from torchstash.tools.cli.salvage import salvage_store  # noqa: PLC0415 - loads PyTorch
+
+        return 0 if salvage_store(arguments.store, as_json=arguments.as_json) else _WRONG
     from torchstash.tools.cli.repair import repair_store  # noqa: PLC0415 - loads PyTorch
 
     return 0 if repair_store(arguments.store, as_json=arguments.as_json) else _WRONG

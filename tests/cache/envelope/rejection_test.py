@@ -18,6 +18,7 @@ from torchstash.cache.envelope import Compression, Envelope, SigningKey, zstanda
 from torchstash.cache.envelope.frame import CODEC_ZSTD, Header, entry_name, pack_header
 from torchstash.proto.cache.v1 import cache_sample_pb2 as pb
 from torchstash.tests.cache.backend_contract import content
+from torchstash.tests.faults.effort import effort
 
 _KEY = SigningKey("key-1", bytes(range(32)))
 _OTHER_KEY = SigningKey("key-2", bytes(range(1, 33)))
@@ -155,6 +156,7 @@ def test_what_is_no_envelope(data: bytes) -> None:
     assert "'key' was rejected" in _reason(data)
 
 
+@settings(max_examples=effort(100), deadline=None)
 @given(value=_VALUES, key=st.text(max_size=20).filter(str.isprintable))
 def test_round_trips(value: bytes, key: str) -> None:
     for options in ({}, {"compression": _ALWAYS}, {"compression": None, "signing_keys": [_KEY]}):
@@ -162,7 +164,7 @@ def test_round_trips(value: bytes, key: str) -> None:
 
 
 @pytest.mark.parametrize("keys", [(), (_KEY,)], ids=["plain", "signed"])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=effort(300), deadline=None)
 @given(value=_VALUES, mutate=st.data())
 def test_no_mutation_is_accepted(
     keys: tuple[SigningKey, ...], value: bytes, mutate: st.DataObject
@@ -175,6 +177,7 @@ def test_no_mutation_is_accepted(
     assert found == (value if changed == data else None)
 
 
+@settings(max_examples=effort(100), deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_raise(data: bytes) -> None:
     magic = b"\x8aTSE\x01"

@@ -25,6 +25,7 @@ from torchstash.content_store import (
 )
 from torchstash.content_store.exchange import export_safetensors, import_file
 from torchstash.content_store.exchange.safetensors_header import parse_header
+from torchstash.tests.faults.effort import effort
 
 DTYPES: list[torch.dtype] = sorted(filter(None, safetensors.torch._TYPES.values()), key=str)
 
@@ -222,7 +223,7 @@ def test_a_dtype_of_parts_of_bytes(tmp_path: Path) -> None:
         import_file(tmp_path / "s", path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=effort(300), deadline=None)
 @given(st.data())
 def test_a_damaged_header_is_refused_or_read_in_bounds(data: st.DataObject) -> None:
     whole = json.dumps({"a": tensor(), "b": tensor("F32", [2], [4, 12])}).encode()

@@ -13,6 +13,7 @@ from torchstash.content_store.movement.record import (
     decode_record,
     encode_record,
 )
+from torchstash.tests.faults.effort import effort
 
 A, B = Digest(b"a" * 32), Digest(b"b" * 32)
 ENTRY = LinkedEntry(b"note", (LinkedContents(A, 5, (B,)), LinkedContents(B, 1 << 40, ())))
@@ -48,7 +49,7 @@ def test_notes(note: bytes | None) -> None:
     assert decode_record("k", encode_record("k", entry)) == entry
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=effort(500), deadline=None)
 @given(st.data())
 def test_any_bytes_under_a_right_checksum(data: st.DataObject) -> None:
     body = GOLDEN[44:]

@@ -1,28 +1,15 @@
 """The program as users run it, but for a moment."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-
-def _cache(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "torchstash.tools.bench.cache", *arguments],
-        capture_output=True,
-        check=False,
-        env={
-            **os.environ,
-            "BUILD_WORKING_DIRECTORY": str(folder),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
-        text=True,
-    )
+from torchstash.tests.tools.bench.programs import run_benchmark
 
 
 def test_everyone_is_measured_and_nothing_is_left(tmp_path: Path) -> None:
-    done = _cache("--folder=.", "--json=cache.json", "--budget=0.01", folder=tmp_path)
+    done = run_benchmark(
+        "cache", "--folder=.", "--json=cache.json", "--budget=0.01", folder=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     record = json.loads((tmp_path / "cache.json").read_text())
@@ -41,7 +28,7 @@ def test_what_the_user_got_wrong_is_said(tmp_path: Path) -> None:
         ("--sizes=4", 2, "a value has 8 B at least"),
         ("--folder=absent", 1, "absent"),
     ):
-        done = _cache(argument, folder=tmp_path)
+        done = run_benchmark("cache", argument, folder=tmp_path)
         assert done.returncode == status
         assert told in done.stderr
         assert "Traceback" not in done.stderr

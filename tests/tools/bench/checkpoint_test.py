@@ -1,13 +1,11 @@
 """Checkpoints of each format, and the program as users run it, but for a moment."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from torchstash.tests.tools.bench.programs import run_benchmark
 from torchstash.tools.bench.checkpointing import contestants, formats
 from torchstash.tools.bench.checkpointing.state import State
 from torchstash.tools.bench.contestant import Contestant
@@ -55,23 +53,14 @@ def test_a_format_that_forgets_is_found_out(
         trial.check(trial.call())
 
 
-def _checkpoint(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "torchstash.tools.bench.checkpoint", *arguments],
-        capture_output=True,
-        check=False,
-        env={
-            **os.environ,
-            "BUILD_WORKING_DIRECTORY": str(folder),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
-        text=True,
-    )
-
-
 def test_everyone_is_measured_and_nothing_is_left(tmp_path: Path) -> None:
-    done = _checkpoint(
-        "--folder=.", "--json=c.json", "--sizes=64KiB", "--budget=0.01", folder=tmp_path
+    done = run_benchmark(
+        "checkpoint",
+        "--folder=.",
+        "--json=c.json",
+        "--sizes=64KiB",
+        "--budget=0.01",
+        folder=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -83,6 +72,6 @@ def test_everyone_is_measured_and_nothing_is_left(tmp_path: Path) -> None:
 
 
 def test_what_the_user_got_wrong_is_said(tmp_path: Path) -> None:
-    done = _checkpoint("--sizes=4", folder=tmp_path)
+    done = run_benchmark("checkpoint", "--sizes=4", folder=tmp_path)
     assert done.returncode == 2
     assert "a state dict has 1024 B at least" in done.stderr

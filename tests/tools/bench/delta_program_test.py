@@ -1,29 +1,14 @@
 """The program as users run it, but for a moment."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-
-def _delta(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "torchstash.tools.bench.delta", *arguments],
-        capture_output=True,
-        check=False,
-        env={
-            **os.environ,
-            "BUILD_WORKING_DIRECTORY": str(folder),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
-        text=True,
-    )
+from torchstash.tests.tools.bench.programs import run_benchmark
 
 
 def test_everyone_is_measured_and_nothing_is_left(tmp_path: Path) -> None:
-    done = _delta(
-        "--folder=.", "--json=delta.json", "--budget=0.01", "--sizes=1MiB", folder=tmp_path
+    done = run_benchmark(
+        "delta", "--folder=.", "--json=delta.json", "--budget=0.01", "--sizes=1MiB", folder=tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -39,7 +24,7 @@ def test_what_the_user_got_wrong_is_said(tmp_path: Path) -> None:
         ("--sizes=4", 2, "64 KiB at least"),
         ("--folder=absent", 1, "absent"),
     ):
-        done = _delta(argument, folder=tmp_path)
+        done = run_benchmark("delta", argument, folder=tmp_path)
         assert done.returncode == status
         assert told in done.stderr
         assert "Traceback" not in done.stderr

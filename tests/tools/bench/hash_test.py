@@ -1,14 +1,14 @@
 """The program as users run it, but on small storages."""
 
 import json
-import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from torchstash.tests.tools.bench.programs import run_benchmark
 
 
 @dataclass
@@ -19,18 +19,12 @@ class Run:
 
 
 def _hash(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "torchstash.tools.bench.hash", *arguments],
-        capture_output=True,
-        check=False,
-        env={
-            **os.environ,
-            "BUILD_WORKING_DIRECTORY": str(folder),
-            "MPLCONFIGDIR": str(folder),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
-        },
-        text=True,
+    return run_benchmark(
+        "hash",
+        *arguments,
+        folder=folder,
+        MPLCONFIGDIR=str(folder),
+        TORCHINDUCTOR_CACHE_DIR=str(folder / "inductor"),
     )
 
 

@@ -1,29 +1,14 @@
 """The program as users run it, but for a moment."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-
-def _store(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "torchstash.tools.bench.store", *arguments],
-        capture_output=True,
-        check=False,
-        env={
-            **os.environ,
-            "BUILD_WORKING_DIRECTORY": str(folder),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
-        text=True,
-    )
+from torchstash.tests.tools.bench.programs import run_benchmark
 
 
 def test_everyone_is_measured_and_nothing_is_left(tmp_path: Path) -> None:
     arguments = ("--folder=.", "--json=store.json", "--scale=0.0005", "--budget=0.001")
-    done = _store(*arguments, "--only=torchstash,plain", folder=tmp_path)
+    done = run_benchmark("store", *arguments, "--only=torchstash,plain", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "store.json").read_text())
     assert len(record["results"]) == 3 * 1 + 3 * 2 + 4 * 4 + 5 * 3 + 3
@@ -38,7 +23,7 @@ def test_what_the_user_got_wrong_is_said(tmp_path: Path) -> None:
         ("--folder=absent", 1, "absent"),
         ("--only=nobody", 1, "no contestant is called like nobody"),
     ):
-        done = _store(argument, folder=tmp_path)
+        done = run_benchmark("store", argument, folder=tmp_path)
         assert done.returncode == status
         assert told in done.stderr
         assert "Traceback" not in done.stderr

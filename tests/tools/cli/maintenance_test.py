@@ -108,6 +108,38 @@ def test_mv(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert [*reader.names(), *reader.snapshots()] == ["weight\x1b[31m", "best"]
 
 
+def test_salvage(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def damage() -> None:
+        with (store / "catalogue.sqlite3").open("r+b") as file:
+            file.seek(100)
+            file.write(b"\xff" * 8)
+
+    damage()
+    assert run("ls", store) == 1
+    assert "torchstash repair --salvage" in capsys.readouterr().err
+    assert run("repair", store, "--salvage") == 3
+    damaged, done = capsys.readouterr().out.splitlines()
+    assert (
+        damaged
+        == "1 pages of the catalogue could not be read in full; other names may have been there"
+    )
+    assert done.startswith("2 tensors and 1 snapshots are there, all checked by their digests; ")
+    assert done.endswith("catalogue.sqlite3.damaged-1")
+    with ContentStoreReader(store) as reader:
+        assert torch.equal(reader.read_tensor("bias"), torch.ones(3))
+    damage()
+    spoil(store)
+    assert run("repair", store, "--salvage", "--json") == 3
+    record = json.loads(capsys.readouterr().out)
+    assert record["lost_tensors"] == ["weight\x1b[31m"]
+    assert record["lost_snapshots"] == ["run/1"]
+    assert record["tensors"] == 1
+    assert record["kept_aside"].endswith("catalogue.sqlite3.damaged-2")
+    # The manifest that has lost its name.
+    assert len(record["nameless_storages"]) == 1
+    assert run("repair", store, "--salvage") == 0
+
+
 def test_quota(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("quota", store) == 0
     assert capsys.readouterr().out.splitlines()[2].split() == ["quota", "-"]
@@ -138,7 +170,15 @@ def test_a_command_line_without_sense_is_2(
 
 @pytest.mark.parametrize(
     "arguments",
-    [("verify",), ("gc",), ("gc", "--dry-run"), ("repair",), ("quota",), ("quota", "1")],
+    [
+        ("verify",),
+        ("gc",),
+        ("gc", "--dry-run"),
+        ("repair",),
+        ("repair", "--salvage"),
+        ("quota",),
+        ("quota", "1"),
+    ],
 )
 def test_no_store_is_made(
     arguments: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]

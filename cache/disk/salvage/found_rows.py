@@ -1,0 +1,146 @@
+"""The rows of a damaged catalogue that are of the form that the engine writes."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+from torchstash.cache.digest import Digest
+from torchstash.cache.disk import schema
+from torchstash.cache.disk.note_check import is_intact
+from torchstash.cache.disk.salvage.image import CatalogueImage
+from torchstash.cache.disk.salvage.record import Value
+from torchstash.cache.disk.salvage.tree_walk import Row, TreeWalk
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEntry:
+    """A row of `entries`."""
+
+    key: str
+    blob_id: int
+    written_unix_ns: int
+    accessed_tick: int
+    note: bytes | None
+    note_crc32: int | None
+    # Its key is not between those of its neighbours.
+    is_misplaced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBlob:
+    """A row of `blobs`."""
+
+    blob_id: int
+    digest: bytes
+    size_bytes: int
+    uses: int
+    is_synced: bool
+    packed_offset_bytes: int | None
+    data: bytes | None
+
+
+@dataclass(slots=True)
+class FoundRows:
+    """All that was found. Of `links` and `ids`: by the id of contents."""
+
+    entries: list[FoundEntry] = field(default_factory=list)
+    blobs: list[FoundBlob] = field(default_factory=list)
+    # What the index of digests says.
+    ids: dict[int, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    links: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    quota_bytes: int | None = None
+    damaged_pages: int = 0
+
+
+def find_rows(image: CatalogueImage) -> FoundRows:
+    """What can be read of a catalogue."""
+    found, walk, roots = FoundRows(), TreeWalk(image), table_roots()
+    found.entries += _in_order(map(_entry, walk.rows(roots["entries"], is_table=False)))
+    found.blobs += filter(None, map(_blob, walk.rows(roots["blobs"], is_table=True)))
+    for row in walk.rows(roots["sqlite_autoindex_blobs_1"], is_table=False):
+        _note_id(found, row)
+    for _, values in walk.rows(roots["links"], is_table=False):
+        match values:
+            case (int(parent_id), int(child_id)):
+                found.links[parent_id].add(child_id)
+    for _, values in walk.rows(roots["totals"], is_table=True):
+        match values:
+            case (_, int(), int(), int(), int(), int(quota_bytes)) if quota_bytes >= 0:
+                found.quota_bytes = quota_bytes
+    # The rest is made anew; but its pages belong to nobody else.
+    for name, is_table in (("sqlite_schema", True), ("free_space", True)):
+        for _ in walk.rows(roots[name], is_table=is_table):
+            pass
+    for _ in walk.rows(roots["free_space_by_size"], is_table=False):
+        pass
+    found.blobs += filter(None, map(_blob, walk.missing_rows(is_table=True)))
+    for row in walk.missing_rows(is_table=False):
+        entry = _entry(row)
+        if entry is None:
+            _note_id(found, row)
+        else:
+            found.entries.append(entry)
+    found.damaged_pages = len(walk.damaged_pages)
+    return found
+
+
+def table_roots() -> dict[str, int]:
+    """The first page of each table and index: no store has them elsewhere, for none is dropped."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema.create(connection)
+        roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_schema"))
+    return {"sqlite_schema": 1, **roots}
+
+
+def _in_order(entries: Iterator[FoundEntry | None]) -> Iterator[FoundEntry]:
+    """Of two neighbours in the wrong order nobody can tell which one has a damaged key."""
+    kept: list[FoundEntry] = []
+    seen: dict[str, FoundEntry] = {}
+    misplaced: set[int] = set()
+    for entry in filter(None, entries):
+        if seen.setdefault(entry.key, entry) == entry is not seen[entry.key]:
+            continue  # A page that counts more rows than it has may have it twice.
+        if kept and kept[-1].key.encode() >= entry.key.encode():
+            misplaced |= {len(kept) - 1, len(kept)}
+        kept.append(entry)
+    for i, entry in enumerate(kept):
+        yield replace(entry, is_misplaced=True) if i in misplaced else entry
+
+
+def _entry(row: Row) -> FoundEntry | None:
+    match row[1]:
+        case (bytes(key), int(blob_id), int(written), int(tick), note, crc32):
+            pass
+        case _:
+            return None
+    if not isinstance(note, bytes | None) or not isinstance(crc32, int | None):
+        return None
+    if blob_id < 0 or tick < 0 or not is_intact(note, crc32):
+        return None
+    try:
+        return FoundEntry(key.decode(), blob_id, written, tick, note, crc32)
+    except UnicodeDecodeError:
+        return None
+
+
+def _blob(row: Row) -> FoundBlob | None:
+    rowid, values = row
+    match values:
+        case (None, bytes(digest), int(size_bytes), int(uses), int(synced), int(), offset, data):
+            pass
+        case _:
+            return None
+    if not isinstance(offset, int | None) or not isinstance(data, bytes | None):
+        return None
+    is_sound = len(digest) == Digest.SIZE_BYTES and size_bytes >= 0 and (offset or 0) >= 0
+    if rowid is None or not is_sound:
+        return None
+    return FoundBlob(rowid, digest, size_bytes, uses, synced == 1, offset, data)
+
+
+def _note_id(found: FoundRows, row: tuple[int | None, tuple[Value, ...]]) -> None:
+    match row[1]:
+        case (bytes(digest), int(blob_id)) if len(digest) == Digest.SIZE_BYTES:
+            found.ids[blob_id].add(digest)
