@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from torchstash.cache.disk import schema
 from torchstash.cache.disk.connection_pool import ConnectionPool
-from torchstash.cache.disk.error_mapping import backend_error, typed_errors
+from torchstash.cache.disk.error_mapping import typed_errors
 from torchstash.cache.disk.journal_mode import choose_journal_mode, require_safe_journal_mode
 from torchstash.cache.disk.transaction import Transaction
 from torchstash.cache.disk.unsettled import Unsettled
@@ -140,7 +140,7 @@ class Catalogue:
         if is_new:
             raise BackendMissingError(f"the store at {self._folder} was never written to")
         if self._on_network and not self._immutable:
-            with self._connection() as connection:
+            with self._pool.lend() as connection:
                 require_safe_journal_mode(connection, self._folder, read_only=True)
 
     def _is_left_over(self, suffix: str) -> bool:
@@ -148,7 +148,7 @@ class Catalogue:
         return path.exists() and path.stat().st_size > 0
 
     def _is_new(self) -> bool:
-        with self._connection() as connection:
+        with self._pool.lend() as connection:
             connection.execute("BEGIN")
             try:
                 return schema.is_new(connection, self._path)
@@ -168,7 +168,7 @@ class Catalogue:
                 finally:
                     os.close(descriptor)
         is_new = self._is_new()
-        with self._connection() as connection:
+        with self._pool.lend() as connection:
             if not is_new:
                 if self._on_network:
                     require_safe_journal_mode(connection, self._folder, read_only=False)
@@ -182,14 +182,6 @@ class Catalogue:
                 connection.execute("COMMIT")
             finally:
                 connection.rollback()
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        connection = self._pool.acquire()
-        try:
-            yield connection
-        finally:
-            self._pool.release(connection)
 
     def lookup(self, key: bytes) -> EntryRow | None:
         """What `key` names."""
@@ -209,7 +201,7 @@ class Catalogue:
 
     def _lookup_all(self, query: str, arguments: list[bytes]) -> list[EntryRow | None]:
         found: dict[bytes, EntryRow] = {}
-        with typed_errors(self._folder), self._connection() as connection:
+        with typed_errors(self._folder), self._pool.lend() as connection:
             connection.execute("BEGIN")
             try:
                 for start in range(0, len(arguments), _ASKED_AT_ONCE):
@@ -222,25 +214,19 @@ class Catalogue:
         return [found.get(argument) for argument in arguments]
 
     def _lookup(self, query: str, argument: bytes) -> EntryRow | None:
-        try:
-            connection = self._pool.acquire()
-            try:
-                row = connection.execute(query, (argument,)).fetchone()
-            finally:
-                self._pool.release(connection)
-        except sqlite3.Error as error:
-            raise backend_error(self._folder, error) from error
+        with typed_errors(self._folder), self._pool.lend() as connection:
+            row = connection.execute(query, (argument,)).fetchone()
         return None if row is None else EntryRow._make(row)
 
     def contains(self, key: bytes) -> bool:
         """Whether there is an entry of `key`."""
-        with typed_errors(self._folder), self._connection() as connection:
+        with typed_errors(self._folder), self._pool.lend() as connection:
             query = "SELECT 1 FROM entries WHERE key = ?"
             return connection.execute(query, (key,)).fetchone() is not None
 
     def has_file(self, digest: bytes) -> bool:
         """Whether undamaged contents of this digest are known to lie in a file."""
-        with typed_errors(self._folder), self._connection() as connection:
+        with typed_errors(self._folder), self._pool.lend() as connection:
             query = (
                 "SELECT 1 FROM blobs WHERE digest = ? AND data IS NULL "
                 "AND packed_offset_bytes IS NULL AND NOT is_damaged"
@@ -253,7 +239,7 @@ class Catalogue:
         # No UTF-8 text has the byte FF.
         first, end = prefix, prefix + b"\xff"
         while True:
-            with typed_errors(self._folder), self._connection() as connection:
+            with typed_errors(self._folder), self._pool.lend() as connection:
                 page = connection.execute(query, (first, end, _KEYS_PER_PAGE)).fetchall()
             for (key,) in page:
                 yield key
@@ -267,14 +253,14 @@ class Catalogue:
             "SELECT (SELECT count(*) FROM entries), (SELECT coalesce(sum(b.size_bytes), 0) "
             "FROM entries e JOIN blobs b ON b.id = e.blob_id), stored_bytes FROM totals"
         )
-        with typed_errors(self._folder), self._connection() as connection:
+        with typed_errors(self._folder), self._pool.lend() as connection:
             entries, logical_bytes, stored_bytes = connection.execute(query).fetchone()
         return int(entries), int(logical_bytes), int(stored_bytes)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A read transaction: all that is read in the block is of one instant."""
-        with typed_errors(self._folder), self._connection() as connection:
+        with typed_errors(self._folder), self._pool.lend() as connection:
             connection.execute("BEGIN")
             try:
                 yield connection
@@ -291,7 +277,7 @@ class Catalogue:
             raise BackendReadOnlyError(
                 f"the store at {self._folder} was opened read-only; open it with DiskBackend"
             )
-        with typed_errors(self._folder), self._connection() as connection:
+        with typed_errors(self._folder), self._pool.lend() as connection:
             if not self._write_lock.acquire(blocking=wait):
                 raise BackendBusyError(f"the store at {self._folder} is being written; try again")
             try:

@@ -72,6 +72,10 @@ class ConnectionPool:
         if self._closed:
             self.close_idle()
 
+    def lend(self) -> "_Lent":
+        """`acquire` for a `with` block, and `release`."""
+        return _Lent(self)
+
     def close(self) -> None:
         """Close every connection: the idle now, the others when they come back."""
         self._closed = True
@@ -112,6 +116,22 @@ class ConnectionPool:
         self._opened_lock.release()
         self._forking = False
         self._gate.release()
+
+
+class _Lent:
+    """A connection for the length of a block. A class, not a generator: each look-up has one."""
+
+    __slots__ = ("_connection", "_pool")
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection = self._pool.acquire()
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.release(self._connection)
 
 
 class _Pools:
