@@ -1,22 +1,20 @@
 """Contents as the disk backend keeps them."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk.packed_file import PackedFile
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(NamedTuple):
     """A run of bytes in the packed file."""
 
     file: PackedFile
     offset_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(NamedTuple):
     """Where contents lie: in the catalogue, in the packed file, or in an immutable file.
 
     Exactly one of `data`, `extent` and `file` is set. Nothing was checked: a reader compares the
