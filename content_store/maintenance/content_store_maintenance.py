@@ -10,6 +10,7 @@ from pathlib import Path
 from torchstash.cache.disk import DiskBackend, DiskMaintenance, Put
 from torchstash.cache.errors import BackendCorruptError
 from torchstash.content_store import pending
+from torchstash.content_store.arrivals import abandoned_arrivals
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.maintenance.descriptions_check import (
     check_snapshots,
@@ -18,7 +19,6 @@ from torchstash.content_store.maintenance.descriptions_check import (
 )
 from torchstash.content_store.maintenance.problem import Problem, ProblemKind
 from torchstash.content_store.maintenance.reports import GarbageReport, RepairReport, StoreQuota
-from torchstash.content_store.movement.arrivals import abandoned_arrivals
 from torchstash.content_store.names import snapshot_key
 
 _MAX_INT64 = (1 << 63) - 1
