@@ -11,6 +11,7 @@ from torchstash.cache.disk import DiskBackend, DiskMaintenance, Put
 from torchstash.cache.disk.salvage import salvage
 from torchstash.cache.errors import BackendCorruptError
 from torchstash.content_store import pending
+from torchstash.content_store.arrivals import abandoned_arrivals
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.maintenance.descriptions_check import (
     check_snapshots,
@@ -25,7 +26,6 @@ from torchstash.content_store.maintenance.reports import (
     StoreQuota,
 )
 from torchstash.content_store.maintenance.salvage_hints import SalvageHints
-from torchstash.content_store.movement.arrivals import abandoned_arrivals
 from torchstash.content_store.names import SNAPSHOT_PREFIX, TENSOR_PREFIX, snapshot_key
 
 _MAX_INT64 = (1 << 63) - 1

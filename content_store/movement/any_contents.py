@@ -20,19 +20,22 @@ class AnyContents(Source):
         self._source = source
         self.place = source.place
         self.at_once = source.at_once
+        self._sizes_bytes: dict[Digest, int] = {}
 
     @override
     def keys(self, prefix: str) -> Iterator[str]:
         return self._source.keys(prefix)
 
     @override
-    def find(self, keys: Sequence[str]) -> dict[str, LinkedEntry]:
-        found = self._source.find(keys)
+    def find(self, keys: Sequence[str], *, again: bool = False) -> dict[str, LinkedEntry]:
+        found = self._source.find(keys, again=again)
         for key in keys:
             if key not in found and key.startswith(STORAGE_PREFIX):
                 digest = Digest.from_hex(key.removeprefix(STORAGE_PREFIX))
-                size_bytes = self._source.size_bytes(digest)
+                size_bytes = self._sizes_bytes.pop(digest, None) or self.size_bytes(digest)
                 if size_bytes is not None:
+                    if again:
+                        self._sizes_bytes[digest] = size_bytes
                     found[key] = LinkedEntry(None, (LinkedContents(digest, size_bytes, ()),))
         return found
 

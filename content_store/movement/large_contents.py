@@ -1,9 +1,10 @@
 """Contents of more than a part on their way into a store: gathered in a file, then kept."""
 
 from torchstash.cache.disk import DiskBackend, LinkedContents, Put
+from torchstash.content_store.arrivals import Arrivals, arrival_key
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import StoreUnavailableError
-from torchstash.content_store.movement.arrivals import Arrivals, arrival_key, damaged_there
+from torchstash.content_store.movement.damage import damaged_there
 from torchstash.content_store.movement.layout import described
 from torchstash.content_store.movement.partial_file import PartialFile
 from torchstash.content_store.movement.progress import Tally

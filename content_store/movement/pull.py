@@ -13,10 +13,11 @@ from torchstash.cache.blake3_hasher import hash_whole
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import DiskBackend, LinkedContents, LinkedEntry, Put
 from torchstash.cache.errors import DigestConflictError, MissingLinkError
+from torchstash.content_store.arrivals import Arrivals, arrival_key
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import CorruptStorageError, StoreUnavailableError
-from torchstash.content_store.movement.arrivals import Arrivals, arrival_key, damaged_there
 from torchstash.content_store.movement.batches import batched
+from torchstash.content_store.movement.damage import damaged_there
 from torchstash.content_store.movement.large_contents import LargeContents
 from torchstash.content_store.movement.layout import PART_BYTES, described
 from torchstash.content_store.movement.progress import Tally

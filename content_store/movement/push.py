@@ -8,10 +8,8 @@ In this order, for some hundred names at a time:
 3. Put the records of names that are new, or lead to something else now.
 
 So a record leads to what is there, whenever its pusher dies, and whoever else pushes: values are
-immutable, and of two records of one name either is whole. What is there already is asked for by
-`contains`, and believed where a put cannot leave a part of a value (`MayTear`), or a name with an
-equal record, which was put after it, leads there. Else it is read and compared. Where an engine
-cannot say what it has, only what such names lead to is believed, and the rest put again.
+immutable, and of two records of one name either is whole. `presence.py` tells what is believed to
+be there already.
 """
 
 import threading
@@ -20,17 +18,17 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from torchstash.cache.digest import Digest
-from torchstash.cache.disk import LinkedContents, LinkedEntry
+from torchstash.cache.disk import LinkedEntry
 from torchstash.content_store.errors import StoreUnavailableError
 from torchstash.content_store.movement.batches import batched
 from torchstash.content_store.movement.layout import (
     PART_BYTES,
-    Part,
     described,
     parts_of,
     record_key,
 )
 from torchstash.content_store.movement.local_contents import LocalContents
+from torchstash.content_store.movement.presence import Item, Presence
 from torchstash.content_store.movement.progress import Tally
 from torchstash.content_store.movement.record import encode_record
 from torchstash.content_store.movement.remote import Remote
@@ -43,9 +41,6 @@ _ATTEMPTS = 10
 # Small values that are put together, where the engine takes them so.
 _LOAD_BYTES = 4 << 20
 _LOAD_VALUES = 128
-
-# A value that may be missing, the contents it is of, and a name that leads there.
-_Item = tuple[Part, LinkedContents, str]
 
 
 class Pusher:
@@ -75,7 +70,7 @@ class Pusher:
         self._remote = remote
         self._tally = tally
         self._crew = Crew(executor)
-        self._verify = verify
+        self._presence = Presence(remote, verify=verify)
         # What this push knows to be there.
         self._done: set[Digest] = set()
         # Large contents that were hashed, or that a thread hashes while it holds the lock.
@@ -122,7 +117,7 @@ class Pusher:
             self._tally.named(published=len(batch))
         self._tally.named(unchanged=len(entries) - len(new))
 
-    def _items(self, entries: dict[str, LinkedEntry]) -> "list[_Item]":
+    def _items(self, entries: dict[str, LinkedEntry]) -> list[Item]:
         wanted = {
             each.digest: (each, key)
             for key, entry in entries.items()
@@ -135,19 +130,16 @@ class Pusher:
             for part in parts_of(each.digest, each.size_bytes)
         ]
 
-    def _put_missing(self, load: Sequence[_Item], trusted: set[Digest]) -> None:
+    def _put_missing(self, load: Sequence[Item], trusted: set[Digest]) -> None:
         values: dict[str, bytes] = {}
-        for part, each, wanted_by in load:
-            in_doubt = self._is_in_doubt(part, each, wanted_by, each.digest in trusted)
-            if in_doubt is None:
+        there = self._presence.there(load, trusted, self._read)
+        for item in load:
+            part = item[0]
+            if part.key in there:
                 self._tally.present(part.size_bytes)
                 continue
-            data = self._read(part, each, wanted_by)
-            if in_doubt and self._remote.get(part.key, wanted_by) == data:
-                self._tally.present(part.size_bytes)
-                continue
+            values[part.key] = self._read(item)
             self._tally.missing(part.size_bytes)
-            values[part.key] = data
         if len(values) == 1:
             for key, data in values.items():
                 self._remote.put(key, data, load[0][2])
@@ -157,19 +149,8 @@ class Pusher:
             if part.key in values:
                 self._tally.moved(each.digest, part.size_bytes)
 
-    def _is_in_doubt(
-        self, part: Part, each: LinkedContents, wanted_by: str, is_trusted: bool
-    ) -> bool | None:
-        """None: the value is there. True: something is, look at it. False: it has to be put."""
-        if self._verify:
-            return True
-        if not self._remote.tells_presence:
-            return None if is_trusted else False
-        if not self._remote.contains(part.key, wanted_by):
-            return False
-        return True if self._remote.may_tear and not is_trusted else None
-
-    def _read(self, part: Part, each: LinkedContents, wanted_by: str) -> bytes:
+    def _read(self, item: Item) -> bytes:
+        part, each, wanted_by = item
         with self._contents.mapped(each, wanted_by) as view:
             if each.size_bytes <= PART_BYTES:
                 self._contents.check(each, view, wanted_by)
@@ -182,10 +163,10 @@ class Pusher:
             return bytes(view[part.offset_bytes : part.offset_bytes + part.size_bytes])
 
 
-def _loads(items: Sequence[_Item]) -> list[list[_Item]]:
+def _loads(items: Sequence[Item]) -> list[list[Item]]:
     """Small values together; others by themselves."""
-    loads: list[list[_Item]] = []
-    small: list[_Item] = []
+    loads: list[list[Item]] = []
+    small: list[Item] = []
     small_bytes = 0
     for item in items:
         size_bytes = item[0].size_bytes

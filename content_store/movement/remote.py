@@ -78,8 +78,10 @@ class Remote:
     def present(self, keys: Iterable[str], wanted: str) -> set[str]:
         """Which of the `keys` have a value."""
         keys = list(keys)
-        if not self.tells_presence or not keys:
+        if not self.tells_presence:
             return set(self.get_many(keys, wanted))
+        if len(keys) <= 1:
+            return {key for key in keys if self.contains(key, wanted)}
         with ThreadPoolExecutor(_THREADS, "torchstash-ask") as executor:
             found = executor.map(lambda key: self.contains(key, wanted), keys)
             return {key for key, is_there in zip(keys, found, strict=True) if is_there}
@@ -87,6 +89,8 @@ class Remote:
     def get_many(self, keys: Iterable[str], wanted: str) -> dict[str, bytes]:
         """The values of those `keys` that have one, together or by several threads."""
         backend, keys = self._backend, list(keys)
+        if not keys:
+            return {}
         if isinstance(backend, ManyAtOnce):
             return self._persistently(wanted, lambda: backend.get_many(keys))
         if len(keys) == 1:

@@ -37,6 +37,10 @@ _OF_NOTHING: Final = Digest.of(b"")
 PARTS_AHEAD: Final = 3
 """Parts of one contents that are fetched at once, while one more is used."""
 
+# What was found is kept until it is asked for again, as long as it is not too much.
+_KEPT_NAMES: Final = 4096
+_KEPT_CONTENTS: Final = 16384
+
 
 class RemoteSource(Source):
     """Reads what `remote` has. The executor that fetches parts is the caller's."""
@@ -44,6 +48,7 @@ class RemoteSource(Source):
     def __init__(self, remote: Remote, executor: ThreadPoolExecutor) -> None:
         self._remote = remote
         self._executor = executor
+        self._kept: dict[str, LinkedEntry] = {}
         self._indexed: list[str] | None = None
         self.place = remote.place
         if not remote.takes_many:
@@ -59,14 +64,18 @@ class RemoteSource(Source):
         return (key for key in self._indexed if key.startswith(prefix))
 
     @override
-    def find(self, keys: Sequence[str]) -> dict[str, LinkedEntry]:
-        records = {key: record_key(key) for key in keys}
+    def find(self, keys: Sequence[str], *, again: bool = False) -> dict[str, LinkedEntry]:
+        kept = {key: self._kept.pop(key) for key in keys if key in self._kept}
+        records = {key: record_key(key) for key in keys if key not in kept}
         values = self._remote.get_many(records.values(), "records of names")
-        found = {}
-        for key, name in records.items():
-            data = values.get(name)
-            if data is not None:
-                found[key] = self._decoded(key, data)
+        found = {
+            key: kept[key] if key in kept else self._decoded(key, values[records[key]])
+            for key in keys
+            if key in kept or records[key] in values
+        }
+        contents = sum(len(entry.contents) for entry in found.values())
+        if again and len(self._kept) + len(found) <= _KEPT_NAMES and contents <= _KEPT_CONTENTS:
+            self._kept |= found
         return found
 
     @override

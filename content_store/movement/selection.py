@@ -52,7 +52,7 @@ class Selection:
     def _named(self, source: Source) -> Iterator[str]:
         for names in batched(self.names, _NAMES_AT_ONCE):
             pairs = [(tensor_key(name), snapshot_key(name)) for name in names]
-            entries = source.find([key for pair in pairs for key in pair])
+            entries = source.find([key for pair in pairs for key in pair], again=True)
             for name, pair in zip(names, pairs, strict=True):
                 present = [key for key in pair if key in entries]
                 if not present:

@@ -31,8 +31,12 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def find(self, keys: Sequence[str]) -> dict[str, LinkedEntry]:
+    def find(self, keys: Sequence[str], *, again: bool = False) -> dict[str, LinkedEntry]:
         """Those of the keys that are there, and what they lead to.
+
+        Args:
+            keys: Keys of a store.
+            again: They will be asked for once more: what costs a request may be kept for that.
 
         Raises:
             CorruptMetadataError: What is recorded of one is damaged; names it.

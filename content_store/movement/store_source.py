@@ -26,7 +26,7 @@ class StoreSource(Source):
             yield from self._store.keys(prefix)
 
     @override
-    def find(self, keys: Sequence[str]) -> dict[str, LinkedEntry]:
+    def find(self, keys: Sequence[str], *, again: bool = False) -> dict[str, LinkedEntry]:
         with store_errors(self._store.path):
             found = self._store.linked(keys)
         return {key: entry for key, entry in zip(keys, found, strict=True) if entry is not None}

@@ -226,7 +226,7 @@ class TieredReader:
         self, keys: list[str], missing: type[NotInStoreError]
     ) -> Callable[[Source], list[str]]:
         def selected(source: Source) -> list[str]:
-            found = source.find(keys)
+            found = source.find(keys, again=True)
             for key in keys:
                 if key not in found:
                     raise missing(

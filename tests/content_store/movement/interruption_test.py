@@ -123,8 +123,8 @@ def test_parts_of_large_contents_are_not_fetched_again(tmp_path: Path) -> None:
     backend = Asking()
     push(tmp_path / "a", backend, names=["large"])
     whole_bytes = 17 << 20
-    # The record twice (to choose it, to move it), then a part.
-    backend.before = FailingAt(4)
+    # The record, and the one of a snapshot that is not there; then a part.
+    backend.before = FailingAt(3)
     with pytest.raises(PlaceUnavailableError, match="'large'"):
         pull(tmp_path / "b", backend, names=["large"], threads=1)
     backend.before = lambda _: None

@@ -18,8 +18,8 @@ from torchstash.content_store import (
     PlaceUnavailableError,
 )
 from torchstash.content_store.movement import pull, push
-from torchstash.content_store.movement.pull_mark import is_any_under_way
 from torchstash.content_store.process_identity import own_identity
+from torchstash.content_store.pull_mark import is_any_under_way
 from torchstash.tests.content_store.movement.backends import Asking, FailingAt
 from torchstash.tests.content_store.movement.movable_store import large
 

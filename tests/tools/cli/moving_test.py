@@ -10,7 +10,7 @@ from rich.console import Console
 
 from torchstash.cache.disk import DiskBackend
 from torchstash.content_store import ContentStoreReader, ContentStoreWriter
-from torchstash.content_store.movement import Progress
+from torchstash.content_store.movement import MovementReport, Progress
 from torchstash.tools.cli import moving
 from torchstash.tools.cli.arguments import parse
 from torchstash.tools.cli.main import main
@@ -48,6 +48,22 @@ def test_push_pull_and_clone(
     with ContentStoreReader(tmp_path / "clone") as reader:
         assert list(reader.names()) == ["a/tied", "a/weight", "b"]
         assert reader.load_state_dict("step")["n"] == 1
+
+
+@pytest.mark.parametrize("asked", [[], ["--index"], ["--verify"]])
+def test_push_passes_on_what_it_is_asked(
+    asked: list[str], store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, object] = {}
+
+    def pushed(*_: object, **settings: object) -> MovementReport:
+        given.update(settings)
+        return MovementReport(0, 0, 0, 0, 0)
+
+    monkeypatch.setattr(moving, "push", pushed)
+    assert run("push", store, "s3://bucket", *asked) == 0
+    assert given["index"] is ("--index" in asked)
+    assert given["verify"] is ("--verify" in asked)
 
 
 def _manifest_bytes(store: Path) -> int:

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from torchstash.cache.digest import Digest
-from torchstash.cache.disk import DiskBackend, DiskMaintenance, LinkedContents, LinkedEntry
-from torchstash.content_store.errors import CorruptStorageError
-from torchstash.content_store.movement.layout import described
-from torchstash.content_store.movement.pull_mark import MARKS_PREFIX, PullMark, is_any_under_way
+from torchstash.cache.disk import DiskBackend, DiskMaintenance, LinkedEntry
+from torchstash.content_store.pull_mark import MARKS_PREFIX, PullMark, is_any_under_way
 
 ARRIVALS_PREFIX: Final = "pulls/"
 
@@ -83,11 +81,3 @@ def abandoned_arrivals(
         return AbandonedArrivals()
     older_than_unix_ns = int(older_than_unix_seconds * 1e9)
     return AbandonedArrivals(engine.keys_written_before(ARRIVALS_PREFIX, older_than_unix_ns), marks)
-
-
-def damaged_there(wanted: LinkedContents, key: str, place: str, found: str) -> CorruptStorageError:
-    """The error for contents that did not arrive as they should."""
-    return CorruptStorageError(
-        f"the storage {wanted.digest.hex} of {described(key)} at {place} is damaged: {found}; "
-        "push it again with verify=True from a store that has it"
-    )
