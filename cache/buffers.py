@@ -50,3 +50,32 @@ class BytesToFill:
         """The object. The view can be used no more."""
         self.view.release()
         return self._file.getvalue()
+
+
+class PartsToFill:
+    """A value of a known size that comes piece by piece, and is to be two `bytes` objects.
+
+    Attributes:
+        received_bytes: How much has come. What came beyond the size is counted, and dropped.
+    """
+
+    def __init__(self, size_bytes: int, head_bytes: int) -> None:
+        self._head = BytesToFill(min(head_bytes, size_bytes))
+        self._rest = BytesToFill(max(size_bytes - head_bytes, 0))
+        self.received_bytes = 0
+
+    def add(self, piece: Buffer) -> None:
+        """Take what comes next."""
+        data = memoryview(piece)
+        for part, offset in ((self._head, 0), (self._rest, len(self._head.view))):
+            start = self.received_bytes - offset
+            if 0 <= start < len(part.view):
+                taken = data[: len(part.view) - start]
+                part.view[start : start + len(taken)] = taken
+                self.received_bytes += len(taken)
+                data = data[len(taken) :]
+        self.received_bytes += len(data)
+
+    def finish(self) -> tuple[bytes, bytes]:
+        """The two objects, the first of which has the `head_bytes` first bytes, or all."""
+        return self._head.finish(), self._rest.finish()

@@ -154,20 +154,22 @@ class RemoteCache(Generic[T]):
 
     def _get(self, key: str, sample: Sample | None) -> T | None:
         """Get a value. Override to change the key, or what is done about errors."""
+        kind = type(self)
         observation = RUNNING.get()
-        if observation is None or observation.cache is not self:
+        if (
+            observation is None
+            or observation.cache is not self
+            or (
+                # Our own time themselves; overrides of them are timed here.
+                kind._backend_get is RemoteCache._backend_get  # noqa: SLF001 - of this class
+                and kind._decode is RemoteCache._decode  # noqa: SLF001 - of this class
+            )
+        ):
             data = self._backend_get(key)
             return None if data is None else self._decode(data, sample)
-        kind = type(self)
-        # Overrides of the inner methods are timed here; our own time themselves.
-        if kind._backend_get is RemoteCache._backend_get:  # noqa: SLF001 - of this class
-            data = self._backend_get(key)
-        else:
-            data = self._timed_backend_get(observation, key)
+        data = self._timed_backend_get(observation, key)
         if data is None:
             return None
-        if kind._decode is RemoteCache._decode:  # noqa: SLF001 - of this class
-            return self._decode(data, sample)
         value = None
         started_ns = perf_counter_ns()
         try:

@@ -31,6 +31,7 @@ from torchstash.cache.flat_names import (
 from torchstash.cache.keys import encode_key
 from torchstash.cache.network import Timeouts
 from torchstash.cache.server_backend import ServerBackend
+from torchstash.cache.two_part_backend import TwoPartBackend
 
 if TYPE_CHECKING:
     from torchstash.cache.object_store.operations import Operations
@@ -44,6 +45,7 @@ class ObjectStoreBackend(
     Leasable,
     Listable,
     PutIfAbsent,
+    TwoPartBackend,
 ):
     """Values by key in the bucket and below the prefix that `url` names.
 
@@ -94,18 +96,28 @@ class ObjectStoreBackend(
 
     @override
     def _get(self, key: str) -> bytes | None:
-        return self._opened.get(flat_name(key))
+        parts = self._opened.get(flat_name(key))
+        return None if parts is None else parts[1]
 
     @override
     def _put(self, key: str, data: Buffer) -> None:
         name = flat_name(key)
-        self._opened.put(name, flat_view(data), _attributes(name, key))
+        self._opened.put(name, [flat_view(data)], _attributes(name, key))
+
+    @override
+    def _get_parts(self, key: str, head_bytes: int) -> tuple[bytes, bytes] | None:
+        return self._opened.get(flat_name(key), head_bytes)
+
+    @override
+    def _put_parts(self, key: str, head: bytes, body: bytes | memoryview) -> None:
+        name = flat_name(key)
+        self._opened.put(name, [head, body], _attributes(name, key))
 
     @override
     def put_if_absent(self, key: str, data: Buffer) -> bool:
         """As the interface says, where the server honours `If-None-Match`; most do."""
         name = flat_name(key)
-        return self._opened.put(name, flat_view(data), _attributes(name, key), only_new=True)
+        return self._opened.put(name, [flat_view(data)], _attributes(name, key), only_new=True)
 
     @override
     def acquire_lease(self, key: str, holder: bytes, life_seconds: float) -> bool:

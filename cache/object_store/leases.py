@@ -32,7 +32,7 @@ class Leases:
         name = _name(key)
         now = self._unix_clock()
         content = json.dumps({"holder": holder.hex(), "until": now + life_seconds}).encode()
-        if self._operations.put(name, memoryview(content), {}, only_new=True):
+        if self._operations.put(name, [content], {}, only_new=True):
             return True
         found = self._operations.get_version(name)
         if found is None:

@@ -1,7 +1,7 @@
 """What is asked of a bucket, by the names of objects: one request each, in time, errors typed."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-from torchstash.cache.buffers import BytesToFill
+from torchstash.cache.buffers import PartsToFill
 from torchstash.cache.errors import (
     BackendError,
     BackendSettingsError,
@@ -69,8 +69,8 @@ class Operations:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
 
-    def get(self, name: str) -> bytes | None:
-        """The contents of an object, or None."""
+    def get(self, name: str, head_bytes: int = 0) -> tuple[bytes, bytes] | None:
+        """The contents of an object, the first `head_bytes` of them apart, or None."""
         started = time.monotonic()
         timeouts = self._clients.timeouts
         with self._typed_errors():
@@ -81,41 +81,48 @@ class Operations:
                     return None
                 raise
             size_bytes = answer.meta["size"]
-            filled = BytesToFill(size_bytes)
-            received_bytes = 0
+            filled = PartsToFill(size_bytes, head_bytes)
             for piece in answer.stream(min_chunk_size=1):
-                end = received_bytes + len(piece)
-                if end <= size_bytes:
-                    filled.view[received_bytes:end] = memoryview(piece)
-                received_bytes = end
+                filled.add(piece)
                 spent = time.monotonic() - started
-                if spent > timeouts.for_bytes(received_bytes):
+                if spent > timeouts.for_bytes(filled.received_bytes):
                     raise BackendTimeoutError(
-                        f"the object store at {self._clients.place} gave {received_bytes} bytes "
-                        f"of {name!r} in {spent:.2f} s; is it overloaded, or the network slow?"
+                        f"the object store at {self._clients.place} gave {filled.received_bytes} "
+                        f"bytes of {name!r} in {spent:.2f} s; is it overloaded, or the network "
+                        "slow?"
                     )
-            if received_bytes != size_bytes:
+            if filled.received_bytes != size_bytes:
                 raise BackendError(
-                    f"the object store at {self._clients.place} gave {received_bytes} bytes of "
-                    f"{name!r} instead of {size_bytes}"
+                    f"the object store at {self._clients.place} gave {filled.received_bytes} bytes "
+                    f"of {name!r} instead of {size_bytes}"
                 )
             return filled.finish()
 
     def put(
-        self, name: str, data: memoryview, attributes: dict[str, str], *, only_new: bool = False
+        self,
+        name: str,
+        data: Sequence[bytes | memoryview],
+        attributes: dict[str, str],
+        *,
+        only_new: bool = False,
     ) -> bool:
-        """Make or replace an object. False: `only_new` was asked for, and there is one."""
-        if len(data) > MAX_OBJECT_BYTES:
+        """Make or replace an object, whose contents are these parts.
+
+        False: `only_new` was asked for, and there is one.
+        """
+        size_bytes = sum(map(len, data))
+        if size_bytes > MAX_OBJECT_BYTES:
             raise BackendSettingsError(
-                f"a value of {len(data)} bytes is larger than the {MAX_OBJECT_BYTES} bytes that a "
+                f"a value of {size_bytes} bytes is larger than the {MAX_OBJECT_BYTES} bytes that a "
                 "store takes at once; store it in parts"
             )
         with self._typed_errors():
             try:
                 obstore.put(
-                    self._clients.writer(len(data)),
+                    self._clients.writer(size_bytes),
                     name,
-                    data if len(data) else b"",
+                    # obstore sends each part from where it lies.
+                    [part for part in data if len(part)] or b"",
                     attributes=attributes or None,
                     mode="create" if only_new else "overwrite",
                     use_multipart=False,

@@ -29,6 +29,8 @@ class ReplyError(Exception):
 # From this size a value that comes alone is received where it stays, past the parser.
 _DIRECT_BYTES = 128 << 10
 _VALUE = ord("$")
+_CR = b"\r"
+_FEW = 1 + len(str(_DIRECT_BYTES))
 _END = b"\r\n"
 # `$`, the digits of any size, and the end of the line.
 _HEADER_MAX_BYTES = 24
@@ -88,6 +90,9 @@ class RespConnection:
             ) from error
 
     def _send(self, parts: Sequence[Argument]) -> None:
+        if len(parts) == 1 and len(parts[0]) < _BUFFER_BYTES:
+            self._socket.sendall(parts[0])
+            return
         size_bytes = sum(map(len, parts))
         if size_bytes < _BUFFER_BYTES:
             for part in parts:
@@ -116,7 +121,8 @@ class RespConnection:
             count = self._socket.recv_into(self._buffer)
             if count == 0:
                 raise ConnectionResetError("end of stream")
-            if replies == 1 and received_bytes == 0:
+            # What has few digits is no large value.
+            if replies == 1 and received_bytes == 0 and self._buffer.find(_CR, 0, _FEW) < 0:
                 value_bytes = self._size_of_large_value(count - head_bytes)
                 if value_bytes is not None:
                     return [self._receive_value(sent, count, value_bytes, head_bytes)]

@@ -127,7 +127,7 @@ class Servers:
 
     def _ask(self, key: bytes, request: Request) -> tuple[Address, object]:
         address = self._server_of(key)
-        if address in self._suspects:
+        if self._suspects and address in self._suspects:
             self._suspects.discard(address)
             address = self._another_server(key, address) or address
         try:
@@ -206,29 +206,22 @@ class Servers:
         return pool
 
     def _exchange(self, address: Address, request: Request) -> list[object]:
+        pool = self._pool(address)
         try:
-            return self._exchange_pooled(address, request)
+            connection, was_used = pool.acquire()
+            try:
+                return self._exchange_over(connection, pool, request)
+            except BackendUnreachableError:
+                if not was_used:
+                    raise
+            pool.close_idle()
+            return self._exchange_over(pool.connect(), pool, request)
         except BackendTimeoutError:
             self._suspects.add(address)
             raise
 
-    def _exchange_pooled(self, address: Address, request: Request) -> list[object]:
-        pool = self._pool(address)
-        connection, was_used = pool.acquire()
-        try:
-            found = connection.exchange(request)
-        except BackendUnreachableError:
-            connection.close()
-            if not was_used:
-                raise
-            pool.close_idle()
-        except BaseException:
-            connection.close()
-            raise
-        else:
-            pool.release(connection)
-            return found
-        connection = pool.connect()
+    @staticmethod
+    def _exchange_over(connection: RespConnection, pool: _Pool, request: Request) -> list[object]:
         try:
             found = connection.exchange(request)
         except BaseException:

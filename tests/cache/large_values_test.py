@@ -8,7 +8,7 @@ import pytest
 from typing_extensions import override
 
 from torchstash.cache import RemoteCacheBackend, open_backend
-from torchstash.cache.buffers import BytesToFill, whole_bytes
+from torchstash.cache.buffers import BytesToFill, PartsToFill, whole_bytes
 from torchstash.cache.envelope import Envelope
 from torchstash.tests.cache.backend_contract import content
 from torchstash.tests.cache.faults.engines import ENGINES, bare
@@ -47,7 +47,7 @@ def test_engines_hold_a_value_once(engine: RemoteCacheBackend[bytes]) -> None:
 
 
 @pytest.mark.parametrize("options", ["", "&compression=none"])
-@pytest.mark.parametrize("name", ["redis", "http", "bazel_http"])
+@pytest.mark.parametrize("name", ["redis", "s3", "http", "bazel_http"])
 def test_a_chain_holds_a_value_once(name: str, options: str, tmp_path: Path) -> None:
     kind = ENGINES[name]
     value = content(_SIZE_BYTES)
@@ -91,6 +91,21 @@ def test_bytes_are_filled_in_place() -> None:
         assert _peak_bytes(fill) < size_bytes + 4096
         assert fill() == content(_SIZE_BYTES)[:size_bytes]
         assert type(fill()) is bytes
+
+
+@pytest.mark.parametrize(("size_bytes", "head_bytes"), [(100, 10), (100, 0), (5, 10), (0, 0)])
+@pytest.mark.parametrize("piece_bytes", [1, 7, 1000])
+def test_two_parts_are_filled_piece_by_piece(
+    size_bytes: int, head_bytes: int, piece_bytes: int
+) -> None:
+    value = content(size_bytes)
+    filled = PartsToFill(size_bytes, head_bytes)
+    for start in range(0, size_bytes, piece_bytes):
+        filled.add(value[start : start + piece_bytes])
+    assert filled.received_bytes == size_bytes
+    filled.add(b"beyond")
+    assert filled.received_bytes == size_bytes + 6
+    assert filled.finish() == (value[:head_bytes], value[head_bytes:])
 
 
 def test_whole_bytes_are_not_copied() -> None:

@@ -169,18 +169,6 @@ class TestRefusals:
             backend.get("key")
 
 
-@pytest.mark.parametrize(
-    ("url", "options"),
-    [
-        ("gs://bucket/prefix", {"skip_signature": "true"}),
-        ("az://container/prefix", {"account_name": "stash", "account_key": "c2VjcmV0"}),
-    ],
-)
-def test_google_and_azure_are_the_same_class(url: str, options: dict[str, str]) -> None:
-    """Made, not connected to: no server of theirs runs here."""
-    assert ObjectStoreBackend(url, options=options).engine_name == "object_store"
-
-
 class TestForks:
     def test_a_child_of_a_process_that_used_stores_is_told(
         self, backend: ObjectStoreBackend

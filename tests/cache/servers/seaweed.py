@@ -20,8 +20,9 @@ _PARTS = ("master", "volume", "filer")
 class SeaweedServer(LocalServer):
     """Its first put to a bucket makes the bucket. Its filer is a web server without passwords."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, trusts_everybody: bool = False) -> None:
         super().__init__(folder)
+        self._trusts_everybody = trusts_everybody
         ports = {part: free_port() for part in _PARTS}
         self.filer_port = ports["filer"]
         self._ports = [f"-{part}.port={port}" for part, port in ports.items()]
@@ -30,8 +31,9 @@ class SeaweedServer(LocalServer):
     @override
     def command(self) -> list[str]:
         configuration = self.folder / "s3.json"
+        # SeaweedFS knows those without credentials by this name.
         identity = {
-            "name": "stash",
+            "name": "anonymous" if self._trusts_everybody else "stash",
             "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
             "actions": ["Admin", "Read", "Write", "List"],
         }
