@@ -123,7 +123,9 @@ def test_the_roots_are_where_every_store_has_them(whole: Path) -> None:
 
 def test_nothing_is_lost_of_a_sound_one(whole: Path, memory_folder: Path) -> None:
     location = copied(whole, memory_folder / "store")
+    (location / CATALOGUE).chmod(0o660)
     report = ContentStoreMaintenance(location).salvage()
+    assert (location / CATALOGUE).stat().st_mode & 0o777 == 0o660
     assert (report.tensors, report.snapshots) == (len(TENSORS), len(SNAPSHOTS))
     assert report.lost_tensors == report.lost_snapshots == report.nameless_storages == ()
     assert report.damaged_pages == 0
