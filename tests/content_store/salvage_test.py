@@ -221,6 +221,43 @@ def test_a_lost_log(whole: Path, memory_folder: Path) -> None:
     }
 
 
+@settings(
+    max_examples=effort(8),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_a_damaged_log(whole: Path, memory_folder: Path, data: st.DataObject) -> None:
+    """It counts as far as it is whole: every name is of one commit or of a later one."""
+    location = copied(whole, memory_folder / "store")
+    shutil.rmtree(memory_folder / "dead", ignore_errors=True)
+    with ContentStoreWriter(location) as writer:
+        for version in range(1, 4):
+            writer.write_tensors({name: TENSORS[name] + version for name in list(TENSORS)[:20]})
+        shutil.copytree(location, memory_folder / "dead")
+    log = memory_folder / "dead" / f"{CATALOGUE}-wal"
+    octets = bytearray(log.read_bytes())
+    for at in data.draw(st.lists(st.integers(0, len(octets) - 1), min_size=1, max_size=3)):
+        octets[at] ^= data.draw(st.integers(1, 255))
+    log.write_bytes(octets[: data.draw(st.sampled_from([len(octets), at]))])
+    ContentStoreMaintenance(memory_folder / "dead").salvage()
+    with ContentStoreReader(memory_folder / "dead") as reader:
+        for name in reader.names():
+            found = reader.read_tensor(name)
+            assert any(torch.equal(found, TENSORS[name] + version) for version in range(4))
+
+
+def test_on_a_network_the_new_one_is_kept_as_the_old_one_was(
+    whole: Path, memory_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = copied(whole, memory_folder / "store")
+    put(location, 100, b"\xff" * 8)
+    monkeypatch.setattr("torchstash.cache.disk.salvage.salvaging.is_on_network", lambda _: True)
+    assert ContentStoreMaintenance(location).salvage().tensors == len(TENSORS)
+    # The versions of the format that may write and read it: with a rollback journal.
+    assert (location / CATALOGUE).read_bytes()[18:20] == b"\1\1"
+
+
 def test_a_damaged_tensor_is_lost_by_name(whole: Path, memory_folder: Path) -> None:
     location = copied(whole, memory_folder / "store")
     packed = bytearray((location / "packed.bin").read_bytes())
