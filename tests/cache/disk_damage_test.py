@@ -1,9 +1,11 @@
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from torchstash.cache import (
+    BackendCorruptError,
     CorruptEntryError,
     Digest,
     DiskBackend,
@@ -78,6 +80,24 @@ class TestDamage:
                 store.get("key")
             store.put("key", data)
             assert store.get("key") == data
+
+    @pytest.mark.parametrize("mask", [0x80, 0x01])
+    def test_a_damaged_letter_of_the_schema(self, tmp_path: Path, mask: int) -> None:
+        """Whatever SQLite makes of it: the value, or the error that says what to do."""
+        with DiskBackend(tmp_path) as store:
+            store.put("key", b"value")
+        catalogue = tmp_path / "catalogue.sqlite3"
+        raw = catalogue.read_bytes()
+        first = raw.index(b"CREATE")
+        told = 0
+        for at in random.sample(range(first - 200, 4096), 60):
+            catalogue.write_bytes(raw[:at] + bytes([raw[at] ^ mask]) + raw[at + 1 :])
+            try:
+                with DiskBackend.open_read_only(tmp_path) as store:
+                    assert store.get("key") == b"value", at
+            except BackendCorruptError as error:
+                told += "repair --salvage" in str(error)
+        assert told > 5
 
     def test_a_reader_that_maps_files_can_tell(self, store: DiskBackend) -> None:
         data = content(100_000)

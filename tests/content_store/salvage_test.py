@@ -37,6 +37,8 @@ TENSORS = {
     **{f"small/{i:03}": torch.arange(20.0) + 1000 * i for i in range(120)},
     **{f"packed/{i:03}": torch.arange(900) + 1000 * i for i in range(60)},
     **{f"large/{i}": torch.arange(20_000) + i for i in range(4)},
+    # Rows that take pages of their own.
+    **{f"{i}".rjust(1024, "n"): torch.arange(10) + i for i in range(5)},
 }
 SNAPSHOTS = {
     f"run/{i:02}": {"w": TENSORS["large/1"], "own": torch.arange(30_000 + i), "step": [i]}
