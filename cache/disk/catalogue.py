@@ -181,6 +181,7 @@ class Catalogue:
                     require_safe_journal_mode(connection, self._folder, read_only=False)
                 return
             connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE_BYTES}")
+            connection.execute("PRAGMA auto_vacuum = NONE")
             choose_journal_mode(connection, self._folder, on_network=self._on_network)
             connection.execute("BEGIN IMMEDIATE")
             try:

@@ -101,6 +101,7 @@ def _entries(found: FoundRows, rows: Iterable[Row]) -> Iterator[FoundEntry]:
 def table_roots() -> dict[str, int]:
     """The first page of each table and index: no store has them elsewhere, for none is dropped."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum = NONE")
         schema.create(connection)
         roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_schema"))
     return {"sqlite_schema": 1, **roots}

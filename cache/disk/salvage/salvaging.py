@@ -30,7 +30,7 @@ from torchstash.cache.disk.salvage.image import CatalogueImage
 from torchstash.cache.disk.salvage.new_catalogue import NewCatalogue
 from torchstash.cache.disk.salvage.report import SalvageReport
 from torchstash.cache.disk.salvage.swap import swap
-from torchstash.cache.errors import BackendError, BackendMissingError
+from torchstash.cache.errors import BackendCorruptError, BackendError, BackendMissingError
 
 WORK_FOLDER_NAME = "salvage"
 
@@ -106,18 +106,8 @@ def _refuse_other_formats(folder: Path) -> None:
     uri = f"{catalogue.as_uri()}?mode={mode}"
     with (
         # Python cannot decode messages of SQLite that quote damaged letters.
-        suppress(sqlite3.Error, UnicodeDecodeError),
+        suppress(sqlite3.Error, UnicodeDecodeError, BackendCorruptError),
         closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)) as connection,
     ):
-        if not _is_like_ours(connection):
+        if not schema.has_our_tables(connection):
             schema.is_new(connection, catalogue)
-
-
-def _is_like_ours(connection: sqlite3.Connection) -> bool:
-    """Whether the tables are ours, whatever the header says."""
-    query = "SELECT name, sql FROM sqlite_schema WHERE name IN ('entries', 'blobs') ORDER BY name"
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
-        schema.create(fresh)
-        for each in (connection, fresh):
-            each.text_factory = bytes
-        return connection.execute(query).fetchall() == fresh.execute(query).fetchall()
