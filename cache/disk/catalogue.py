@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from torchstash.cache.disk import schema
 from torchstash.cache.disk.connection_pool import ConnectionPool
-from torchstash.cache.disk.error_mapping import typed_errors
+from torchstash.cache.disk.error_mapping import damaged_catalogue, typed_errors
 from torchstash.cache.disk.journal_mode import choose_journal_mode, require_safe_journal_mode
 from torchstash.cache.disk.transaction import Transaction
 from torchstash.cache.disk.unsettled import Unsettled
@@ -114,9 +114,12 @@ class Catalogue:
             connection.execute(f"PRAGMA journal_size_limit = {_LOG_LIMIT_BYTES}")
             if self._read_only:
                 connection.execute("PRAGMA query_only = ON")
-        except BaseException:
+        except BaseException as error:
             # As below: of a damaged catalogue even this may fail.
             connection.close()
+            if isinstance(error, UnicodeDecodeError):
+                # SQLite's message quotes letters that are damaged, and Python cannot decode them.
+                raise damaged_catalogue(self._folder, "malformed schema") from error
             raise
         return connection
 
@@ -174,6 +177,7 @@ class Catalogue:
                     require_safe_journal_mode(connection, self._folder, read_only=False)
                 return
             connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE_BYTES}")
+            connection.execute("PRAGMA auto_vacuum = NONE")
             choose_journal_mode(connection, self._folder, on_network=self._on_network)
             connection.execute("BEGIN IMMEDIATE")
             try:

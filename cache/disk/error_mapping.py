@@ -87,10 +87,17 @@ def _from_sqlite(place: Path, error: sqlite3.Error) -> BackendError:
             f"the catalogue of the store at {place} cannot be written ({found}); "
             "check who owns it, or open it with open_read_only"
         )
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return BackendCorruptError(
-            f"the catalogue of the store at {place} is damaged or is no SQLite database "
-            f"({found}); nothing was deleted: restore it from a copy, or make a new one from what "
-            "can be read of it (torchstash repair --salvage)"
-        )
+    # Our statements name what every catalogue has.
+    lacks = name == "SQLITE_ERROR" and ("no such " in str(error) or "no column " in str(error))
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or lacks:
+        return damaged_catalogue(place, found)
     return BackendError(f"the catalogue of the store at {place} cannot be used: {found}")
+
+
+def damaged_catalogue(place: Path, found: str) -> BackendCorruptError:
+    """The error that says so."""
+    return BackendCorruptError(
+        f"the catalogue of the store at {place} is damaged or is no SQLite database "
+        f"({found}); nothing was deleted: restore it from a copy, or make a new one from what "
+        "can be read of it (torchstash repair --salvage)"
+    )

@@ -9,9 +9,12 @@ A store is ours by SQLite's `application_id`, and its format is `user_version`; 
 the transaction that makes the tables, so that a catalogue is either empty or complete.
 """
 
+import functools
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+from torchstash.cache.disk.error_mapping import damaged_catalogue
 from torchstash.cache.errors import BackendFormatError
 
 # "tsto"
@@ -76,12 +79,19 @@ _SCHEMA = (
     f"PRAGMA user_version = {FORMAT_VERSION}",
 )
 
+# As bytes: damaged letters may be no text.
+_TABLES = """
+    SELECT CAST(type AS BLOB), CAST(name AS BLOB), CAST(tbl_name AS BLOB), rootpage,
+    CAST(sql AS BLOB) FROM sqlite_schema ORDER BY rowid
+"""
+
 
 def is_new(connection: sqlite3.Connection, place: Path) -> bool:
     """Whether the catalogue is still empty.
 
     Raises:
         BackendFormatError: It is a database of something else, or of another version of ours.
+        BackendCorruptError: Its tables are said to be others than were made.
     """
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -92,6 +102,9 @@ def is_new(connection: sqlite3.Connection, place: Path) -> bool:
                 f"the store at {place} has format {version}, and this version of torchstash reads "
                 f"format {FORMAT_VERSION}; nothing was changed: use {age} torchstash"
             )
+        if not has_our_tables(connection):
+            # A damaged letter can make a look-up find nothing, and nobody would know.
+            raise damaged_catalogue(place.parent, "its schema is not the one that was made")
         return False
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if application_id or version or tables:
@@ -103,7 +116,28 @@ def is_new(connection: sqlite3.Connection, place: Path) -> bool:
     return True
 
 
+def has_our_tables(connection: sqlite3.Connection) -> bool:
+    """Whether the schema is, letter by letter, the one that `create` makes."""
+    return _tables(connection) == _our_tables()
+
+
+@functools.cache
+def _our_tables() -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum = NONE")
+        create(connection)
+        return _tables(connection)
+
+
+def _tables(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    rows = connection.execute(_TABLES).fetchall()
+    return [(*rest, b" ".join((sql or b"").split())) for *rest, sql in rows]
+
+
 def create(connection: sqlite3.Connection) -> None:
-    """Make the tables. The caller has begun the transaction, and commits it."""
+    """Make the tables. The caller has begun the transaction, and commits it.
+
+    Whoever changes a statement changes the format: stores are compared with it, line breaks aside.
+    """
     for statement in _SCHEMA:
         connection.execute(statement)

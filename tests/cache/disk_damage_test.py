@@ -1,13 +1,18 @@
+import random
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from torchstash.cache import (
+    BackendCorruptError,
     CorruptEntryError,
     Digest,
     DiskBackend,
 )
+from torchstash.cache.disk import schema
 from torchstash.tests.cache.backend_contract import content
 from torchstash.tests.cache.disk_stores import blob_path, overwrite
 
@@ -78,6 +83,34 @@ class TestDamage:
                 store.get("key")
             store.put("key", data)
             assert store.get("key") == data
+
+    @pytest.mark.parametrize("mask", [0x80, 0x01])
+    def test_a_damaged_letter_of_the_schema(self, tmp_path: Path, mask: int) -> None:
+        """Whatever SQLite makes of it: the value, or the error that says what to do."""
+        with DiskBackend(tmp_path) as store:
+            store.put("key", b"value")
+        catalogue = tmp_path / "catalogue.sqlite3"
+        raw = catalogue.read_bytes()
+        first = raw.index(b"CREATE")
+        told = 0
+        for at in random.sample(range(first, 4096), 60):
+            catalogue.write_bytes(raw[:at] + bytes([raw[at] ^ mask]) + raw[at + 1 :])
+            try:
+                with DiskBackend.open_read_only(tmp_path) as store:
+                    assert store.get("key") == b"value", at
+            except BackendCorruptError as error:
+                told += "repair --salvage" in str(error)
+        assert told > 50
+
+    def test_the_schema_is_of_its_format(self, store: DiskBackend) -> None:
+        """Stores are compared with it: another letter is another `FORMAT_VERSION`."""
+        with closing(sqlite3.connect(store.path / "catalogue.sqlite3")) as connection:
+            made = connection.execute("SELECT sql FROM sqlite_schema ORDER BY rowid").fetchall()
+        text = "\n".join(" ".join((sql or "").split()) for (sql,) in made)
+        assert schema.FORMAT_VERSION == 3
+        assert Digest.of(text.encode()).hex == (
+            "62f0defd4c5037f40147917959d5eb85fef2c81029abba40e0d0ad6a3433a39d"
+        )
 
     def test_a_reader_that_maps_files_can_tell(self, store: DiskBackend) -> None:
         data = content(100_000)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from torchstash.cache import BackendError, DiskBackend, DiskMaintenance, Put
+from torchstash.cache import BackendError, CorruptEntryError, DiskBackend, DiskMaintenance, Put
 from torchstash.cache.disk.packed_file import PackedFile
+from torchstash.cache.disk.unsettled import Unsettled
 from torchstash.tests.cache.backend_contract import content
 from torchstash.tests.faults.memory_folder import memory_folder
 from torchstash.tests.faults.ptrace import needs_ptrace
@@ -74,9 +75,10 @@ def _syncs(path: Path) -> range:
     return range(found[0])
 
 
-def _check(path: Path) -> dict[str, bytes | None]:
+def _check(path: Path, damaged: frozenset[str] = frozenset()) -> dict[str, bytes | None]:
     with DiskBackend(path, durable=True) as store:
-        found = {key: store.get(key) for key in store.keys()}  # noqa: SIM118 - no dict
+        sound = set(store.keys()) - damaged
+        found = {key: store.get(key) for key in sound}
         _commit(store, NEW)
         _commit(store, OTHER)
         assert {key: store.get(key) for key in store.keys()} == OTHER  # noqa: SIM118 - no dict
@@ -114,6 +116,31 @@ def test_another_writer_that_dies_before_its_log_is_written(memory_folder: Path)
         _, status = os.waitpid(other, 0)
         assert os.WIFSIGNALED(status)
         assert _check(path) in (OLD, NEW)
+    assert hit
+
+
+def test_where_not_even_a_note_can_be_made(
+    memory_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then wrong bytes can come about. They are found, by name, and repaired by the next write."""
+    monkeypatch.setattr(Unsettled, "note", lambda _: None)
+    hit = 0
+    for sync in _syncs(memory_folder / "undisturbed"):
+        path = memory_folder / f"{sync}"
+        with DiskBackend(path, durable=True) as store:
+            _commit(store, OLD)
+        trace(_write_on(path, [NEW, OTHER, OTHER]), _fails_from(sync))
+        with DiskBackend(path, durable=True) as store, DiskMaintenance(path) as maintenance:
+            [*found] = maintenance.check_contents()
+            damaged = {key for each in found for key in each.keys}
+            for key in store.keys():  # noqa: SIM118 - no dict
+                if key in damaged:
+                    with pytest.raises(CorruptEntryError):
+                        store.get(key)
+                else:
+                    assert store.get(key) in (OLD[key], NEW[key])
+            hit += damaged == {"packed"}
+        assert _check(path, frozenset(damaged))
     assert hit
 
 

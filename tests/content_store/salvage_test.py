@@ -37,6 +37,8 @@ TENSORS = {
     **{f"small/{i:03}": torch.arange(20.0) + 1000 * i for i in range(120)},
     **{f"packed/{i:03}": torch.arange(900) + 1000 * i for i in range(60)},
     **{f"large/{i}": torch.arange(20_000) + i for i in range(4)},
+    # Rows that take pages of their own.
+    **{f"{i}".rjust(1024, "n"): torch.arange(10) + i for i in range(5)},
 }
 SNAPSHOTS = {
     f"run/{i:02}": {"w": TENSORS["large/1"], "own": torch.arange(30_000 + i), "step": [i]}
@@ -123,7 +125,9 @@ def test_the_roots_are_where_every_store_has_them(whole: Path) -> None:
 
 def test_nothing_is_lost_of_a_sound_one(whole: Path, memory_folder: Path) -> None:
     location = copied(whole, memory_folder / "store")
+    (location / CATALOGUE).chmod(0o660)
     report = ContentStoreMaintenance(location).salvage()
+    assert (location / CATALOGUE).stat().st_mode & 0o777 == 0o660
     assert (report.tensors, report.snapshots) == (len(TENSORS), len(SNAPSHOTS))
     assert report.lost_tensors == report.lost_snapshots == report.nameless_storages == ()
     assert report.damaged_pages == 0
@@ -217,6 +221,43 @@ def test_a_lost_log(whole: Path, memory_folder: Path) -> None:
     assert {p.kind for p in ContentStoreMaintenance(memory_folder / "dead").verify()} <= {
         ProblemKind.STRAY_FILE
     }
+
+
+@settings(
+    max_examples=effort(8),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_a_damaged_log(whole: Path, memory_folder: Path, data: st.DataObject) -> None:
+    """It counts as far as it is whole: every name is of one commit or of a later one."""
+    location = copied(whole, memory_folder / "store")
+    shutil.rmtree(memory_folder / "dead", ignore_errors=True)
+    with ContentStoreWriter(location) as writer:
+        for version in range(1, 4):
+            writer.write_tensors({name: TENSORS[name] + version for name in list(TENSORS)[:20]})
+        shutil.copytree(location, memory_folder / "dead")
+    log = memory_folder / "dead" / f"{CATALOGUE}-wal"
+    octets = bytearray(log.read_bytes())
+    for at in data.draw(st.lists(st.integers(0, len(octets) - 1), min_size=1, max_size=3)):
+        octets[at] ^= data.draw(st.integers(1, 255))
+    log.write_bytes(octets[: data.draw(st.sampled_from([len(octets), at]))])
+    ContentStoreMaintenance(memory_folder / "dead").salvage()
+    with ContentStoreReader(memory_folder / "dead") as reader:
+        for name in reader.names():
+            found = reader.read_tensor(name)
+            assert any(torch.equal(found, TENSORS[name] + version) for version in range(4))
+
+
+def test_on_a_network_the_new_one_is_kept_as_the_old_one_was(
+    whole: Path, memory_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = copied(whole, memory_folder / "store")
+    put(location, 100, b"\xff" * 8)
+    monkeypatch.setattr("torchstash.cache.disk.salvage.salvaging.is_on_network", lambda _: True)
+    assert ContentStoreMaintenance(location).salvage().tensors == len(TENSORS)
+    # The versions of the format that may write and read it: with a rollback journal.
+    assert (location / CATALOGUE).read_bytes()[18:20] == b"\1\1"
 
 
 def test_a_damaged_tensor_is_lost_by_name(whole: Path, memory_folder: Path) -> None:

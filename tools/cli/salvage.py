@@ -17,7 +17,12 @@ def salvage_store(store: str, *, as_json: bool) -> bool:
     """
     with told_errors():
         report = ContentStoreMaintenance(store).salvage()
-    is_whole = not (report.lost_tensors or report.lost_snapshots or report.damaged_pages)
+    is_whole = not (
+        report.lost_tensors
+        or report.lost_snapshots
+        or report.nameless_storages
+        or report.damaged_pages
+    )
     if as_json:
         told = {**dataclasses.asdict(report), "kept_aside": str(report.kept_aside)}
         sys.stdout.write(json.dumps(told) + "\n")

@@ -2,7 +2,8 @@
 
 SQLite locks bytes of the file far behind its end (sqlite.org/lockingv3.html): who has a store open
 on a local disk holds a lock there all the time, and on a network while reading or writing. The
-locks here are of the open file (`F_OFD_SETLK`), so that stores in this process count too.
+locks here are of the open file where there are such (`F_OFD_SETLK`, on Linux), so that stores that
+this process has open count too.
 """
 
 import fcntl
@@ -14,6 +15,7 @@ from torchstash.cache.errors import BackendBusyError
 
 _FIRST_BYTE = 0x40000000
 _BYTES = 512
+# `struct flock` of Linux on 64 bits.
 _FLOCK = "hhqqixxxx"
 
 
@@ -25,9 +27,12 @@ def lock_out_others(path: Path, folder: Path) -> int:
         OSError: It cannot be opened.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    lock = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _FIRST_BYTE, _BYTES, 0)
     try:
-        fcntl.fcntl(descriptor, getattr(fcntl, "F_OFD_SETLK", fcntl.F_SETLK), lock)
+        if hasattr(fcntl, "F_OFD_SETLK"):
+            lock = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _FIRST_BYTE, _BYTES, 0)
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, lock)
+        else:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, _BYTES, _FIRST_BYTE)
     except (BlockingIOError, PermissionError) as error:
         # The descriptor stays open: closing it would free the locks that this process may have.
         raise BackendBusyError(

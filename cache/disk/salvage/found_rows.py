@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -55,51 +55,64 @@ class FoundRows:
 
 
 def find_rows(image: CatalogueImage) -> FoundRows:
-    """What can be read of a catalogue."""
+    """What can be read of a catalogue.
+
+    Rows are told by their form, for a damaged page may lead to one of another table.
+    """
     found, walk, roots = FoundRows(), TreeWalk(image), table_roots()
-    found.entries += _in_order(map(_entry, walk.rows(roots["entries"], is_table=False)))
-    found.blobs += filter(None, map(_blob, walk.rows(roots["blobs"], is_table=True)))
-    for row in walk.rows(roots["sqlite_autoindex_blobs_1"], is_table=False):
-        _note_id(found, row)
-    for _, values in walk.rows(roots["links"], is_table=False):
-        match values:
-            case (int(parent_id), int(child_id)):
-                found.links[parent_id].add(child_id)
-    for _, values in walk.rows(roots["totals"], is_table=True):
-        match values:
-            case (_, int(), int(), int(), int(), int(quota_bytes)) if quota_bytes >= 0:
-                found.quota_bytes = quota_bytes
-    # The rest is made anew; but its pages belong to nobody else.
-    for name, is_table in (("sqlite_schema", True), ("free_space", True)):
-        for _ in walk.rows(roots[name], is_table=is_table):
-            pass
-    for _ in walk.rows(roots["free_space_by_size"], is_table=False):
-        pass
-    found.blobs += filter(None, map(_blob, walk.missing_rows(is_table=True)))
-    for row in walk.missing_rows(is_table=False):
-        entry = _entry(row)
-        if entry is None:
-            _note_id(found, row)
-        else:
-            found.entries.append(entry)
+    found.entries += _in_order(_entries(found, walk.rows(roots["entries"], is_table=False)))
+    for name in ("sqlite_autoindex_blobs_1", "free_space_by_size", "links"):
+        for row in walk.rows(roots[name], is_table=False):
+            match row[1]:
+                case (int(parent_id), int(child_id)) if name == "links":
+                    found.links[parent_id].add(child_id)
+                case _:
+                    found.entries += _entries(found, (row,))
+    for name in ("blobs", "totals", "free_space", "sqlite_schema"):
+        for row in walk.rows(roots[name], is_table=True):
+            _take(found, row)
+    for row in walk.missing_rows(is_table=True):
+        _take(found, row)
+    found.entries += _entries(found, walk.missing_rows(is_table=False))
     found.damaged_pages = len(walk.damaged_pages)
     return found
+
+
+def _take(found: FoundRows, row: Row) -> None:
+    """A row of a table with rowids."""
+    blob = _blob(row)
+    if blob is not None:
+        found.blobs.append(blob)
+    match row:
+        case (0, (None, int(), int(), int(), int(), int(quota_bytes))) if quota_bytes >= 0:
+            found.quota_bytes = quota_bytes
+
+
+def _entries(found: FoundRows, rows: Iterable[Row]) -> Iterator[FoundEntry]:
+    """The entries among the rows of an index, or of a table without rowids."""
+    for row in rows:
+        entry = _entry(row)
+        if entry is not None:
+            yield entry
+        else:
+            _note_id(found, row)
 
 
 def table_roots() -> dict[str, int]:
     """The first page of each table and index: no store has them elsewhere, for none is dropped."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum = NONE")
         schema.create(connection)
         roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_schema"))
     return {"sqlite_schema": 1, **roots}
 
 
-def _in_order(entries: Iterator[FoundEntry | None]) -> Iterator[FoundEntry]:
+def _in_order(entries: Iterable[FoundEntry]) -> Iterator[FoundEntry]:
     """Of two neighbours in the wrong order nobody can tell which one has a damaged key."""
     kept: list[FoundEntry] = []
     seen: dict[str, FoundEntry] = {}
     misplaced: set[int] = set()
-    for entry in filter(None, entries):
+    for entry in entries:
         if seen.setdefault(entry.key, entry) == entry is not seen[entry.key]:
             continue  # A page that counts more rows than it has may have it twice.
         if kept and kept[-1].key.encode() >= entry.key.encode():

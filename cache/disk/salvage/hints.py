@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from typing_extensions import override
-
 from torchstash.cache.digest import Digest
 
 
@@ -26,24 +24,3 @@ class Hints(Protocol):
     def key_of_nameless(self, digest: Digest) -> str | None:
         """Under which key to keep contents that have lost their names. None: not at all."""
         ...
-
-
-class _NoHints(Hints):
-    @override
-    def contents_of(self, key: str, note: bytes | None) -> Digest | None:
-        return None
-
-    @override
-    def links_of(self, key: str, data: bytes) -> Sequence[Digest] | None:
-        return None
-
-    @override
-    def needs_data(self, key: str) -> bool:
-        return False
-
-    @override
-    def key_of_nameless(self, digest: Digest) -> str | None:
-        return None
-
-
-NO_HINTS: Hints = _NoHints()

@@ -15,6 +15,8 @@ class DamagedRecordError(ValueError):
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
     """The number at `at`, and where it ends. Raises `DamagedRecordError`."""
+    if at < len(data) and data[at] < 128:  # As most are.
+        return data[at], at + 1
     value = 0
     for i in range(at, min(at + 8, len(data))):
         value = value << 7 | data[i] & 127

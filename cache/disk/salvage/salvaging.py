@@ -25,17 +25,17 @@ from torchstash.cache.disk.medium import is_on_network
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.salvage.exclusive import lock_out_others
 from torchstash.cache.disk.salvage.found_rows import find_rows
-from torchstash.cache.disk.salvage.hints import NO_HINTS, Hints
+from torchstash.cache.disk.salvage.hints import Hints
 from torchstash.cache.disk.salvage.image import CatalogueImage
 from torchstash.cache.disk.salvage.new_catalogue import NewCatalogue
 from torchstash.cache.disk.salvage.report import SalvageReport
 from torchstash.cache.disk.salvage.swap import swap
-from torchstash.cache.errors import BackendError, BackendMissingError
+from torchstash.cache.errors import BackendCorruptError, BackendError, BackendMissingError
 
 WORK_FOLDER_NAME = "salvage"
 
 
-def salvage(path: str | os.PathLike[str], hints: Hints = NO_HINTS) -> SalvageReport:
+def salvage(path: str | os.PathLike[str], hints: Hints) -> SalvageReport:
     """Make a new catalogue for the store in the folder `path`, which nobody may be using.
 
     Raises:
@@ -105,16 +105,9 @@ def _refuse_other_formats(folder: Path) -> None:
     mode = "rw" if Path(f"{catalogue}-journal").exists() else "ro"
     uri = f"{catalogue.as_uri()}?mode={mode}"
     with (
-        suppress(sqlite3.Error),
+        # Python cannot decode messages of SQLite that quote damaged letters.
+        suppress(sqlite3.Error, UnicodeDecodeError, BackendCorruptError),
         closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)) as connection,
     ):
-        if not _is_like_ours(connection):
+        if not schema.has_our_tables(connection):
             schema.is_new(connection, catalogue)
-
-
-def _is_like_ours(connection: sqlite3.Connection) -> bool:
-    """Whether the tables are ours, whatever the header says."""
-    query = "SELECT name, sql FROM sqlite_schema WHERE name IN ('entries', 'blobs')"
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
-        schema.create(fresh)
-        return sorted(connection.execute(query)) == sorted(fresh.execute(query))

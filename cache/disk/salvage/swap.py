@@ -10,6 +10,8 @@ At any instant the folder has a catalogue with all that the old one or the new o
 
 import os
 import shutil
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from torchstash.cache.disk.salvage.exclusive import lock_out_others
@@ -21,6 +23,7 @@ _BESIDE = ("-wal", "-shm", "-journal")
 def swap(catalogue: Path, new: Path, image: CatalogueImage) -> Path:
     """Put `new` in the place of `catalogue`; where that is kept. Raises `OSError`."""
     folder = catalogue.parent
+    _give_to_the_same(catalogue, new)
     aside = _keep_aside(catalogue)
     _sync(folder)
     descriptor = -1
@@ -28,6 +31,7 @@ def swap(catalogue: Path, new: Path, image: CatalogueImage) -> Path:
         if image.has_log:
             merged = new.parent / "merged.sqlite3"
             _write_merged(merged, image)
+            _give_to_the_same(catalogue, merged)
             descriptor = lock_out_others(merged, folder)
             merged.replace(catalogue)
             _sync(folder)
@@ -57,6 +61,14 @@ def _keep_aside(catalogue: Path) -> Path:
             except OSError:
                 shutil.copy2(source, target)
     return aside
+
+
+def _give_to_the_same(catalogue: Path, new: Path) -> None:
+    """Whoever could use the old one can use the new one, also where an administrator made it."""
+    status = catalogue.stat()
+    with suppress(PermissionError):
+        os.chown(new, status.st_uid, status.st_gid)
+    new.chmod(stat.S_IMODE(status.st_mode))
 
 
 def _write_merged(path: Path, image: CatalogueImage) -> None:

@@ -75,23 +75,26 @@ class TreeWalk:
                 return None
             free.update(_number(page, 8 + 4 * i) for i in range(leaves))
             trunk = _number(page, 0)
-        return free if len(free) == count and not trunk else None
+        in_use = free & self._reached or not free <= set(range(2, self._image.page_count + 1))
+        return free if len(free) == count and not trunk and not in_use else None
 
     def _visit(self, number: int, is_table: bool, depth: int) -> Iterator[Row]:
-        if number in self._reached or depth > _DEEPEST or not 1 <= number <= self._page_count():
+        is_there = 1 <= number <= self._image.page_count
+        if number in self._reached or depth > _DEEPEST or not is_there:
+            self.damaged_pages.add(number)
+            return
+        page = self._image.page(number)
+        kind = page[_HEADER_BYTES if number == 1 else 0]
+        if kind in _KINDS[not is_table]:
+            # What led here is damaged, and not the page: another walk comes to it.
             self.damaged_pages.add(number)
             return
         self._reached.add(number)
-        page = self._image.page(number)
-        kind = page[_HEADER_BYTES if number == 1 else 0]
         if kind not in _KINDS[is_table]:
             self.damaged_pages.add(number)
             # Its rows may be whole. An inner page, taken for a leaf, gives none.
             kind = _KINDS[is_table][1]
         yield from self._rows_of(number, page, kind, depth)
-
-    def _page_count(self) -> int:
-        return self._image.page_count
 
     def _rows_of(self, number: int, page: bytes, kind: int, depth: int | None) -> Iterator[Row]:
         """The rows of a page and, unless `depth` is None, of those that it leads to."""

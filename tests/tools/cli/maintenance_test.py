@@ -138,6 +138,7 @@ def test_salvage(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # The manifest that has lost its name.
     assert len(record["nameless_storages"]) == 1
     assert run("repair", store, "--salvage") == 0
+    assert capsys.readouterr().out.startswith("1 tensors and 0 snapshots are there")
 
 
 def test_quota(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
