@@ -77,15 +77,20 @@ class NameIndex:
         shards: dict[str, set[str]] = {}
         for key in keys:
             shards.setdefault(shard_of(key), set()).add(key)
+        if not shards:
+            return
+        numbers, damage = self._found(INDEX_KEY)
+        known = set(shards) | (numbers or set())
+        if verify or damage is not None:
+            # The root may have been lost, and the shards not.
+            known |= self._present_shards()
         if verify:
-            for shard in self._found(INDEX_KEY)[0] or ():
+            for shard in known:
                 shards.setdefault(shard, set())
-        if shards:
-            Crew(executor).run(
-                lambda pair: self._unite(shard_key(pair[0]), pair[1]), shards.items()
-            )
+        Crew(executor).run(lambda pair: self._unite(shard_key(pair[0]), pair[1]), shards.items())
+        if damage is not None or known != numbers:
             # Now that they are there.
-            self._unite(INDEX_KEY, set(shards))
+            self._unite(INDEX_KEY, known)
 
     def keys(self, prefix: str = "") -> list[str]:
         """The keys in it that begin with `prefix`, in order. One may have no record.
@@ -129,6 +134,16 @@ class NameIndex:
             f"{_ATTEMPTS} attempts; everything was moved, and can be pulled by its name; push "
             "again to have it listed"
         )
+
+    def _present_shards(self) -> set[str]:
+        found: set[str] = set()
+        for some in batched(sorted(_NUMBERS), _SHARDS_AT_ONCE):
+            keys = {shard_key(number): number for number in some}
+            try:
+                found |= {keys[key] for key in self._remote.present(keys, _WANTED)}
+            except CorruptStorageError:
+                found |= set(some)  # One of them is there, and damaged: each is looked at.
+        return found
 
     def _sound(self, key: str, texts: set[str] | None, damage: str | None) -> set[str]:
         if texts is None:

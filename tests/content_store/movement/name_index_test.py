@@ -10,7 +10,7 @@ import torch
 from typing_extensions import override
 
 from torchstash.cache import BackendFullError
-from torchstash.cache.capabilities import MayTear
+from torchstash.cache.capabilities import Containing, MayTear
 from torchstash.content_store import (
     ContentStoreReader,
     ContentStoreWriter,
@@ -24,7 +24,7 @@ from torchstash.content_store.movement.name_index import NameIndex, shard_of
 from torchstash.content_store.movement.name_set import decode_name_set, encode_name_set
 from torchstash.content_store.movement.remote import Remote
 from torchstash.tests.content_store.movement.backends import Asking, FailingAt, Plain
-from torchstash.tests.content_store.movement.turns import Stepper, every_order
+from torchstash.tests.content_store.movement.turns import Stepper, every_order, random_orders
 
 
 class WebServer(Plain, MayTear):
@@ -39,11 +39,20 @@ class WebServer(Plain, MayTear):
             raise
 
 
+class Telling(Plain, Containing):
+    """Says at once what it has."""
+
+    @override
+    def contains(self, key: str) -> bool:
+        return key in self.values
+
+
 def keys_of_one_shard() -> Iterator[str]:
     keys = (f"tensors/{number}" for number in count())
     return (key for key in keys if shard_of(key) == "05")
 
 
+SEED = 20261125
 OLD, A, B = islice(keys_of_one_shard(), 3)
 
 
@@ -63,11 +72,11 @@ def write(location: Path, *names: str) -> None:
 
 @pytest.mark.parametrize("is_new", [False, True])
 def test_two_pushers_at_once_lose_at_most_a_name_until_its_next_push(*, is_new: bool) -> None:
-    """In every order of their steps."""
+    """In every order of their steps; where they make the index, in many."""
     backends: list[Plain] = []
 
     def start() -> list[Stepper]:
-        backends[:] = [Plain(), Plain()]
+        backends[:] = [Telling(), Telling()]
         backends[1].values = backends[0].values
         if not is_new:
             add(backends[0], OLD)
@@ -85,7 +94,7 @@ def test_two_pushers_at_once_lose_at_most_a_name_until_its_next_push(*, is_new: 
 
     old = set() if is_new else {OLD}
     losses = orders = 0
-    for order in every_order(start):
+    for order in random_orders(start, 400, SEED) if is_new else every_order(start):
         backends[0].before = lambda _: None
         found = listed(backends[0])
         orders += 1
@@ -207,6 +216,22 @@ def test_what_is_gone_is_said_and_mended_with_verify(tmp_path: Path) -> None:
     assert "tensors/x" in listed(backend)
     push(tmp_path / "a", backend)
     assert len(listed(backend)) == 201
+
+
+@pytest.mark.parametrize("kind", [Plain, Asking])
+def test_a_root_that_is_lost_is_made_of_the_shards_that_are_there(
+    kind: type[Plain], tmp_path: Path
+) -> None:
+    write(tmp_path / "a", *map(str, range(200)))
+    write(tmp_path / "other", "x")
+    backend = kind()
+    push(tmp_path / "a", backend, index=True)
+    for root in (None, b"damage"):
+        del backend.values[INDEX_KEY]
+        if root is not None:
+            backend.values[INDEX_KEY] = root
+        push(tmp_path / "other", backend, index=True)
+        assert len(listed(backend)) == 201
 
 
 def test_a_spare_value_is_read_where_the_first_is_damaged() -> None:

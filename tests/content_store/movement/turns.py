@@ -1,5 +1,6 @@
 """Threads that take their steps in an order that the test says."""
 
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -43,6 +44,20 @@ class Stepper:
     def _before_a_step(self, _: str) -> None:
         self._waits.release()
         self._goes.acquire()
+
+
+def random_orders(
+    start: Callable[[], Sequence[Stepper]], count: int, seed: int
+) -> Iterator[list[int]]:
+    """So many orders, each step by any that can take one, once taken."""
+    choose = random.Random(seed)
+    for _ in range(count):
+        steppers = start()
+        order: list[int] = []
+        while running := [i for i, each in enumerate(steppers) if not each.is_finished]:
+            order.append(choose.choice(running))
+            steppers[order[-1]].step()
+        yield order
 
 
 def every_order(start: Callable[[], Sequence[Stepper]]) -> Iterator[list[int]]:
