@@ -55,9 +55,10 @@ def test_a_chain_holds_a_value_once(name: str, options: str, tmp_path: Path) -> 
         url = f"{kind.url(server.host, server.port, False)}&{_PATIENT}&breaker_lost=60s{options}"
         backend = open_backend(url)
         backend.put("warm", b"x")
-        # Beside the slices of a value that show whether compressing it pays.
+        # Beside the slices of a value that show whether compressing it pays, and the pieces of a
+        # stream, a few at a time.
         assert _peak_bytes(lambda: backend.put("key", value)) < 0.15 * _SIZE_BYTES
-        assert _peak_bytes(lambda: backend.get("key")) < 1.1 * _SIZE_BYTES
+        assert _peak_bytes(lambda: backend.get("key")) < 1.3 * _SIZE_BYTES
         assert backend.get("key") == value
 
 
