@@ -19,6 +19,8 @@ from torchstash.cache.disk.salvage.record import (
 from torchstash.cache.disk.schema import PAGE_SIZE_BYTES
 
 _MAGIC = b"SQLite format 3\0"
+# What every database has there.
+_PAYLOAD_FRACTIONS = bytes((64, 32, 32))
 _HEADER_BYTES = 100
 _INDEX_INTERIOR, _TABLE_INTERIOR, _INDEX_LEAF, _TABLE_LEAF = 2, 5, 10, 13
 _KINDS = {True: (_TABLE_INTERIOR, _TABLE_LEAF), False: (_INDEX_INTERIOR, _INDEX_LEAF)}
@@ -63,7 +65,8 @@ class TreeWalk:
 
     def _free_pages(self) -> set[int] | None:
         header = self._image.page(1)[:_HEADER_BYTES]
-        if not header.startswith(_MAGIC):
+        # Zeros would say that no page is free.
+        if not header.startswith(_MAGIC) and header[21:24] != _PAYLOAD_FRACTIONS:
             return None
         trunk, count = _number(header, 32), _number(header, 36)
         free: set[int] = set()
@@ -92,9 +95,18 @@ class TreeWalk:
         self._reached.add(number)
         if kind not in _KINDS[is_table]:
             self.damaged_pages.add(number)
-            # Its rows may be whole. An inner page, taken for a leaf, gives none.
-            kind = _KINDS[is_table][1]
+            # What it holds may be whole.
+            kind = _KINDS[is_table][0 if self._is_like_inner(page, number) else 1]
         yield from self._rows_of(number, page, kind, depth)
+
+    def _is_like_inner(self, page: bytes, number: int) -> bool:
+        """Whether a page leads to others, by all that it would lead to."""
+        start = _HEADER_BYTES if number == 1 else 0
+        count = int.from_bytes(page[start + 3 : start + 5])
+        cells = page[start + 12 : start + 12 + 2 * count]
+        led_to = [_number(page, start + 8)]
+        led_to += [_number(page, int.from_bytes(cells[i : i + 2])) for i in range(0, 2 * count, 2)]
+        return all(1 < child <= self._image.page_count for child in led_to)
 
     def _rows_of(self, number: int, page: bytes, kind: int, depth: int | None) -> Iterator[Row]:
         """The rows of a page and, unless `depth` is None, of those that it leads to."""
