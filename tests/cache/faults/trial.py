@@ -109,10 +109,11 @@ class Trial:
 
 
 def _check(samples: list[CacheSample], expected: Collection[Outcome]) -> None:
-    outcomes = {sample.outcome for sample in samples}
+    outcomes = [sample.outcome for sample in samples]
     names = {Outcome.Name(outcome) for outcome in outcomes}
-    assert outcomes & set(expected), names
-    assert outcomes <= {*expected, OUTCOME_SKIPPED, OUTCOME_TIMED_OUT}, names
+    assert set(outcomes) & set(expected), names
+    # The first may find a connection that was cut when the fault began.
+    assert set(outcomes[1:]) <= {*expected, OUTCOME_SKIPPED, OUTCOME_TIMED_OUT}, names
     for sample in samples:
         if sample.outcome not in _WELL:
             assert sample.fail_reason, sample
