@@ -6,22 +6,22 @@ A rank or a coordinator that dies leaves such entries behind. They are no checkp
 them, and the next checkpoint that is finished forgets those of processes that are gone, and those
 that are old enough wherever they come from.
 
-    pending/<when, in seconds since 1970>/<process>/<32 hex>    a serialized SnapshotManifest
+    pending/<when>/<process>/<32 hex>    a serialized SnapshotManifest (`process_key.py`)
 """
 
-import uuid
 from collections.abc import Iterable
 from typing import Final
 
 from torchstash.cache.disk import DiskBackend
-from torchstash.content_store.process_identity import is_gone, own_identity
+from torchstash.content_store.process_identity import is_gone
+from torchstash.content_store.process_key import earliest_key, identity_in, new_process_key
 
 PENDING_PREFIX: Final = "pending/"
 
 
 def new_pending_key(now_unix_seconds: float) -> str:
     """A key that nobody else has, in the order of time."""
-    return f"{PENDING_PREFIX}{int(now_unix_seconds):012d}/{own_identity()}/{uuid.uuid4().hex}"
+    return new_process_key(PENDING_PREFIX, now_unix_seconds)
 
 
 def forget(backend: DiskBackend, keys: Iterable[str]) -> None:
@@ -40,9 +40,9 @@ def abandoned(backend: DiskBackend, older_than_unix_seconds: float) -> list[str]
     Raises:
         BackendError: The store cannot be read.
     """
-    end = f"{PENDING_PREFIX}{max(0, int(older_than_unix_seconds)):012d}"
+    end = earliest_key(PENDING_PREFIX, older_than_unix_seconds)
     return [
         key
         for key in backend.keys(PENDING_PREFIX)
-        if key < end or is_gone(key.removeprefix(PENDING_PREFIX).split("/")[1])
+        if key < end or is_gone(identity_in(PENDING_PREFIX, key))
     ]

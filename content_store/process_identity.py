@@ -29,21 +29,23 @@ def is_gone(identity: str) -> bool:
 
     False where it ran elsewhere, or before this boot: a clock has to decide.
     """
-    place, _, rest = identity.partition("-")
-    number, _, started = rest.partition("-")
-    if not number.isdecimal() or place != _place():
-        return False
-    found = _start_time(int(number))
+    started, found = _start_times(identity)
     return found is not None and found != started
 
 
 def is_running(identity: str) -> bool:
     """Whether the process with that identity runs on this machine, as far as this one can tell."""
+    started, found = _start_times(identity)
+    return started != "" and found == started
+
+
+def _start_times(identity: str) -> tuple[str, str | None]:
+    """When the process started, and when the one that has its number here now; None: unknown."""
     place, _, rest = identity.partition("-")
     number, _, started = rest.partition("-")
-    if not number.isdecimal() or not started or place != _place():
-        return False
-    return _start_time(int(number)) == started
+    if not number.isdecimal() or place != _place():
+        return started, None
+    return started, _start_time(int(number))
 
 
 def _place() -> str | None:
