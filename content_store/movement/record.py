@@ -1,28 +1,22 @@
 """What a name leads to, in bytes: its note, and all contents with their sizes and links.
 
-    bytes 0-7      "tstoname"
-    bytes 8-11     version of this format: 1
-    bytes 12-43    BLAKE3 of: the length of the key in UTF-8 (4 bytes), the key, bytes 44 and on
+    bytes 0-43     as `keyed_frame.py` says, of "tstoname"
     then           length of the note (4 bytes; FFFFFFFF: there is none), the note
     then           number of contents (4 bytes), and for each
                        its digest (32), its size (8), the number of its links (4),
                        for each link (4) the number of the contents that it leads to
 
 Numbers are little-endian and without sign. The first contents are those that the name names. A link
-leads to later contents, so that there is no cycle. The checksum covers the key: a record in the
-place of another is damage like any other.
+leads to later contents, so that there is no cycle.
 """
 
 import struct
 from typing import Final
 
-from torchstash.cache.blake3_hasher import hash_whole
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import LinkedContents, LinkedEntry
+from torchstash.content_store.movement.keyed_frame import KeyedFrame
 
-_MAGIC: Final = b"tstoname"
-_VERSION: Final = 1
-_HEADER: Final = struct.Struct("<8sI32s")
 _COUNT: Final = struct.Struct("<I")
 _CONTENTS: Final = struct.Struct("<32sQI")
 _NO_NOTE: Final = 0xFFFFFFFF
@@ -36,6 +30,9 @@ class NewerRecordError(BadRecordError):
     """A newer version of torchstash wrote it."""
 
 
+_FRAME: Final = KeyedFrame(b"tstoname", "record", BadRecordError, NewerRecordError)
+
+
 def encode_record(key: str, entry: LinkedEntry) -> bytes:
     """The record of `key`."""
     numbers = {each.digest: i for i, each in enumerate(entry.contents)}
@@ -45,8 +42,7 @@ def encode_record(key: str, entry: LinkedEntry) -> bytes:
     for each in entry.contents:
         pieces.append(_CONTENTS.pack(each.digest.raw, each.size_bytes, len(each.links)))
         pieces.extend(_COUNT.pack(numbers[link]) for link in each.links)
-    body = b"".join(pieces)
-    return _HEADER.pack(_MAGIC, _VERSION, _checksum(key, body)) + body
+    return _FRAME.framed(key, b"".join(pieces))
 
 
 def decode_record(key: str, data: bytes) -> LinkedEntry:
@@ -56,22 +52,9 @@ def decode_record(key: str, data: bytes) -> LinkedEntry:
         BadRecordError: These are not the bytes of a record of `key`.
     """
     try:
-        magic, version, checksum = _HEADER.unpack_from(data)
-        if magic != _MAGIC:
-            raise BadRecordError(f"{len(data)} bytes that are no record")
-        if version != _VERSION:
-            raise NewerRecordError(f"a record of version {version}, and this program knows 1")
-        body = data[_HEADER.size :]
-        if _checksum(key, body) != checksum:
-            raise BadRecordError(f"{len(data)} bytes whose checksum is another")
-        return _decoded(body)
+        return _decoded(_FRAME.body_of(key, data))
     except struct.error as error:
         raise BadRecordError(f"{len(data)} bytes, which are too few") from error
-
-
-def _checksum(key: str, body: bytes) -> bytes:
-    raw_key = key.encode()
-    return hash_whole(_COUNT.pack(len(raw_key)) + raw_key + body)
 
 
 def _decoded(body: bytes) -> LinkedEntry:

@@ -136,7 +136,7 @@ class RemoteSource(Source):
             return decode_record(key, data)
         except NewerRecordError as error:
             raise PlaceUnavailableError(
-                f"{described(key)} at {self.place} is {error}; use a newer torchstash"
+                f"{described(key)} at {self.place} is a record {error}; use a newer torchstash"
             ) from error
         except BadRecordError as error:
             raise CorruptMetadataError(

@@ -23,7 +23,7 @@ GOLDEN = (
 
 def sealed(body: bytes) -> bytes:
     """A set with that body, its checksum right."""
-    return name_set._HEADER.pack(b"tstonset", 1, name_set._checksum(KEY, body)) + body
+    return name_set._FRAME.framed(KEY, body)
 
 
 def test_golden_bytes() -> None:

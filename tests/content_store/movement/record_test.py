@@ -28,7 +28,7 @@ GOLDEN = (
 
 def sealed(body: bytes) -> bytes:
     """A record with that body, its checksum right."""
-    return record._HEADER.pack(b"tstoname", 1, record._checksum("tensors/x", body)) + body
+    return record._FRAME.framed("tensors/x", body)
 
 
 def test_golden_bytes() -> None:
