@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from torchstash.cache.disk.sync_path import sync_path
+
 _FILE_NAME = re.compile(r"[0-9a-f]{64}")
 _FAN_OUT_NAME = re.compile(r"[0-9a-f]{2}")
 _TEMPORARY_NAME = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{64})\.part")
@@ -91,15 +93,15 @@ class BlobFiles:
 
     def sync_file(self, digest: bytes) -> None:
         """Put a file on the medium that a writer published without doing so."""
-        _sync(self.path(digest))
+        sync_path(self.path(digest))
 
     def sync_folders(self, digests: Iterable[bytes]) -> None:
         """Put the names of these files on the medium."""
         folders = {os.path.dirname(self.path(digest)) for digest in digests}  # noqa: PTH120
         for folder in sorted(folders):
-            _sync(folder)
+            sync_path(folder)
         if folders:
-            _sync(self._blobs)
+            sync_path(self._blobs)
 
     def remove(self, digest: bytes) -> int:
         """Remove the file if there is one; its size in bytes."""
@@ -139,11 +141,3 @@ def _others(folder: Path, known: re.Pattern[str], *, matching: bool = False) -> 
         for entry in sorted(folder.iterdir()):
             if (known.fullmatch(entry.name) is not None) == matching:
                 yield entry
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

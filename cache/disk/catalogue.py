@@ -16,6 +16,8 @@ from torchstash.cache.disk import schema
 from torchstash.cache.disk.connection_pool import ConnectionPool
 from torchstash.cache.disk.error_mapping import damaged_catalogue, typed_errors
 from torchstash.cache.disk.journal_mode import choose_journal_mode, require_safe_journal_mode
+from torchstash.cache.disk.select_many import select_many
+from torchstash.cache.disk.sync_path import sync_path
 from torchstash.cache.disk.transaction import Transaction
 from torchstash.cache.disk.unsettled import Unsettled
 from torchstash.cache.errors import (
@@ -45,8 +47,6 @@ _LOOKUP = f"SELECT {_ENTRY_COLUMNS} {_FROM_ENTRIES} = ?"
 _LOOKUP_MANY = f"SELECT e.key, {_ENTRY_COLUMNS} {_FROM_ENTRIES} IN"
 _LOOKUP_DIGEST = f"SELECT {_BLOB_COLUMNS} {_FROM_BLOBS} = ?"
 _LOOKUP_DIGESTS = f"SELECT digest, {_BLOB_COLUMNS} {_FROM_BLOBS} IN"
-# Asked for in one statement.
-_ASKED_AT_ONCE = 500
 
 
 class EntryRow(NamedTuple):
@@ -165,11 +165,7 @@ class Catalogue:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         if self._durable:
             for folder in (self._folder, self._folder.parent):
-                descriptor = os.open(folder, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+                sync_path(folder)
         is_new = self._is_new()
         with self._pool.lend() as connection:
             if not is_new:
@@ -208,11 +204,8 @@ class Catalogue:
         with typed_errors(self._folder), self._pool.lend() as connection:
             connection.execute("BEGIN")
             try:
-                for start in range(0, len(arguments), _ASKED_AT_ONCE):
-                    some = arguments[start : start + _ASKED_AT_ONCE]
-                    marks = ", ".join("?" * len(some))
-                    for argument, *row in connection.execute(f"{query} ({marks})", some):
-                        found[argument] = EntryRow._make(row)
+                for argument, *row in select_many(connection, query, arguments):
+                    found[argument] = EntryRow._make(row)
             finally:
                 connection.rollback()
         return [found.get(argument) for argument in arguments]

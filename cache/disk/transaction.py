@@ -9,12 +9,11 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from torchstash.cache.disk.free_space import FreeSpace
+from torchstash.cache.disk.select_many import select_many
 from torchstash.cache.errors import BackendQuotaError
 
 # Eviction goes this much below the cap, so that not every put has to evict.
 _SLACK_DIVISOR = 16
-# Asked for in one statement.
-_ASKED_AT_ONCE = 500
 _BLOBS = (
     "SELECT digest, id, size_bytes, is_synced, is_damaged, packed_offset_bytes "
     "FROM blobs WHERE digest"
@@ -106,12 +105,9 @@ class Transaction:
     def know(self, digests: Iterable[bytes]) -> None:
         """Look many contents up at once, for the calls of `blob` that follow."""
         unknown = [digest for digest in dict.fromkeys(digests) if digest not in self._known]
-        for start in range(0, len(unknown), _ASKED_AT_ONCE):
-            some = unknown[start : start + _ASKED_AT_ONCE]
-            self._known.update(dict.fromkeys(some))
-            marks = ", ".join("?" * len(some))
-            for digest, *row in self._execute(f"{_BLOBS} IN ({marks})", some):
-                self._known[digest] = BlobRow._make(row)
+        self._known.update(dict.fromkeys(unknown))
+        for digest, *row in select_many(self.connection, f"{_BLOBS} IN", unknown):
+            self._known[digest] = BlobRow._make(row)
 
     def blob(self, digest: bytes) -> BlobRow | None:
         """What is known of these contents."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from torchstash.cache.disk.salvage.exclusive import lock_out_others
 from torchstash.cache.disk.salvage.image import CatalogueImage
+from torchstash.cache.disk.sync_path import sync_path
 
 _BESIDE = ("-wal", "-shm", "-journal")
 
@@ -25,7 +26,7 @@ def swap(catalogue: Path, new: Path, image: CatalogueImage) -> Path:
     folder = catalogue.parent
     _give_to_the_same(catalogue, new)
     aside = _keep_aside(catalogue)
-    _sync(folder)
+    sync_path(folder)
     descriptor = -1
     try:
         if image.has_log:
@@ -34,12 +35,12 @@ def swap(catalogue: Path, new: Path, image: CatalogueImage) -> Path:
             _give_to_the_same(catalogue, merged)
             descriptor = lock_out_others(merged, folder)
             merged.replace(catalogue)
-            _sync(folder)
+            sync_path(folder)
         for suffix in _BESIDE:
             Path(f"{catalogue}{suffix}").unlink(missing_ok=True)
-        _sync(folder)
+        sync_path(folder)
         new.replace(catalogue)
-        _sync(folder)
+        sync_path(folder)
     finally:
         if descriptor >= 0:
             os.close(descriptor)
@@ -78,11 +79,3 @@ def _write_merged(path: Path, image: CatalogueImage) -> None:
             file.write(image.page(number))
         file.flush()
         os.fsync(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
