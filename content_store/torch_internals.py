@@ -6,14 +6,19 @@ read when one does.
 # ruff: noqa: SLF001 - PyTorch has no public names for these.
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final
 
 import torch
 
 
+_NOTHING: Final = nullcontext()
+
+
 def without_dispatch_modes() -> AbstractContextManager[None]:
     """Operators inside are executed, whatever `FakeTensorMode` or tracer surrounds them."""
-    return torch._C._DisableTorchDispatch()
+    # Making the guard costs as much as an operator, and mostly nothing surrounds them.
+    return torch._C._DisableTorchDispatch() if torch._C._len_torch_dispatch_stack() else _NOTHING
 
 
 def identity_of(storage: torch.UntypedStorage) -> int:
