@@ -12,6 +12,7 @@ import torch
 from torchstash.cache.blake3_hasher import hash_whole
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Slices
+from torchstash.content_store.devices import CPU
 from torchstash.content_store.hashing import digest_storage
 from torchstash.content_store.memory import readable
 from torchstash.content_store.staging import staging
@@ -23,7 +24,7 @@ SLICE_BYTES: Final = 32 << 20
 
 def contents_of(storage: torch.UntypedStorage) -> memoryview | Slices:
     """A view that must not outlive the storage, or slices that hold it."""
-    if storage.device.type == "cpu":
+    if storage.device == CPU:
         return readable(storage)
     return Slices(storage.nbytes(), lambda: slices_of(storage))
 
@@ -34,7 +35,7 @@ def addressed(storage: torch.UntypedStorage) -> tuple[Digest, memoryview | Slice
     Raises:
         UnsupportedStorageError: There are no bytes: meta, fake, or inside a wrapper.
     """
-    if storage.device.type == "cpu":
+    if storage.device == CPU:
         view = readable(storage)
         return Digest(hash_whole(view)), view
     return digest_storage(storage), contents_of(storage)

@@ -38,7 +38,7 @@ class store_errors:  # noqa: N801 - used like a function
 
     def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, CacheError):
-            raise _translated(self._location, error) from error
+            raise store_error(self._location, error) from error
 
 
 # The first that fits; what the message begins with, where the engine's own does not say it all.
@@ -51,7 +51,8 @@ _KINDS: Final[tuple[tuple[type[CacheError], type[ContentStoreError], str], ...]]
 )
 
 
-def _translated(location: Path, error: CacheError) -> ContentStoreError:
+def store_error(location: Path, error: CacheError) -> ContentStoreError:
+    """The error that says what `error` means for the store at `location`."""
     if isinstance(error, BackendQuotaError):
         return QuotaExceededError(
             f"the content store at {location}: {error}",

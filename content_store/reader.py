@@ -13,9 +13,10 @@ import torch
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob
+from torchstash.cache.errors import CacheError
 from torchstash.content_store import checkpoint_tree
 from torchstash.content_store.devices import CPU, available_device, recorded_device
-from torchstash.content_store.engine_errors import store_errors
+from torchstash.content_store.engine_errors import store_error, store_errors
 from torchstash.content_store.errors import (
     CorruptMetadataError,
     MissingStorageError,
@@ -209,8 +210,10 @@ class ContentStoreReader:
                 yield key.removeprefix(prefix)
 
     def _locate(self, key: str, name: str) -> Blob:
-        with store_errors(self._location):
+        try:
             blob = self._source.backend().locate(key)
+        except CacheError as error:
+            raise store_error(self._location, error) from error
         if blob is None:
             raise self._missing(name)
         return blob

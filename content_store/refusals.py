@@ -42,7 +42,8 @@ def require_expressible(tensor: torch.Tensor) -> None:
             f"the tensor has {hooks} hooks, which are code and cannot be kept; "
             "write tensor.detach() to keep its values alone"
         )
-    kept = [name for name in vars(tensor) if not _is_torchs_own(name)]
+    attributes = vars(tensor)
+    kept = attributes and [name for name in attributes if not _is_torchs_own(name)]
     if kept:
         raise UnsupportedTensorError(
             f"the tensor has Python attributes, which cannot be kept: {', '.join(sorted(kept))}; "
@@ -68,7 +69,7 @@ def _require_own_storage(tensor: torch.Tensor) -> None:
             found = "nested"
         elif tensor.layout is not torch.strided:
             found = f"of layout {tensor.layout}"
-        elif tensor.device.type == "meta":
+        elif tensor.is_meta:
             found = "on the meta device"
         else:
             return

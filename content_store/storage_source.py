@@ -99,7 +99,9 @@ class StorageSource:
             live = self._live.get(blob.digest, device, blob.size_bytes)
             if live is not None:
                 return live
-        storage = self.fresh(blob, device, wanted_by, mapped=self.mapped(None))
+        # Only a file can be mapped.
+        mapped = blob.file is not None and self.mapped(None)
+        storage = self.fresh(blob, device, wanted_by, mapped=mapped)
         if storage is None or self._live is None:
             return storage
         return self._live.share(blob.digest, storage)

@@ -11,7 +11,6 @@ from typing import Final
 
 import torch
 
-
 _NOTHING: Final = nullcontext()
 
 

@@ -14,9 +14,10 @@ import torch
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import DiskBackend, Put
+from torchstash.cache.errors import CacheError
 from torchstash.content_store import checkpoint_tree
 from torchstash.content_store.contents import addressed
-from torchstash.content_store.engine_errors import store_errors
+from torchstash.content_store.engine_errors import store_error, store_errors
 from torchstash.content_store.errors import InvalidDigestError
 from torchstash.content_store.hashing import digest_storage
 from torchstash.content_store.metadata import describe, encode
@@ -185,9 +186,12 @@ class ContentStoreWriter:
         self.close()
 
     def _commit(self, put: Put) -> None:
-        with store_errors(self._location), self._backend.batch() as batch:
-            batch.add(put)
-            batch.drop_if_kept()
+        try:
+            with self._backend.batch() as batch:
+                batch.add(put)
+                batch.drop_if_kept()
+        except CacheError as error:
+            raise store_error(self._location, error) from error
 
 
 def _digest_of(h: str) -> Digest:

@@ -115,13 +115,12 @@ class DiskBackend(
             with typed_errors(folder):
                 self._files.create_folders()
                 self._packed.open()
-        self._kept = KeptCheck(self._catalogue, self._files, self._packed, durable=durable)
+        self._kept = KeptCheck(folder, self._catalogue, self._files, self._packed, durable=durable)
         self._committer = Committer(
             folder,
             self._catalogue,
             self._files,
             self._packed,
-            self._kept,
             durable=durable,
             max_bytes=max_bytes,
         )
@@ -239,7 +238,7 @@ class DiskBackend(
 
     def batch(self) -> Batch:
         """Like `commit`, for puts that several threads prepare. They are not counted as puts."""
-        return Batch(self._committer, self._recent_reads)
+        return Batch(self._committer, self._kept, self._recent_reads)
 
     @override
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
@@ -310,15 +309,14 @@ class DiskBackend(
         wanted = {each.digest: each.size_bytes for each in contents}
         lacking = set()
         rows = self._catalogue.lookup_digests(digest.raw for digest in wanted)
-        with typed_errors(self._folder):
-            for (digest, size_bytes), row in zip(wanted.items(), rows, strict=True):
-                if row is None or row.is_damaged or not self._kept.is_all_there(row):
-                    lacking.add(digest)
-                elif row.size_bytes != size_bytes:
-                    raise DigestConflictError(
-                        f"the digest {digest.hex} was given for {size_bytes} bytes, but the store "
-                        f"at {self._folder} keeps {row.size_bytes} bytes under it; hash them again"
-                    )
+        for (digest, size_bytes), row in zip(wanted.items(), rows, strict=True):
+            if row is None or row.is_damaged or not self._kept.is_all_there(row):
+                lacking.add(digest)
+            elif row.size_bytes != size_bytes:
+                raise DigestConflictError(
+                    f"the digest {digest.hex} was given for {size_bytes} bytes, but the store "
+                    f"at {self._folder} keeps {row.size_bytes} bytes under it; hash them again"
+                )
         return lacking
 
     def partial_path(self, digest: Digest) -> str:

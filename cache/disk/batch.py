@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from torchstash.cache.disk.committer import Committer
+from torchstash.cache.disk.kept_check import KeptCheck
 from torchstash.cache.disk.put import Put
 from torchstash.cache.disk.recent_reads import RecentReads
 from torchstash.cache.disk.staged_put import StagedPut
@@ -16,8 +17,9 @@ class Batch:
     all of which must be done when the block ends; large contents are on the disk when it returns.
     """
 
-    def __init__(self, committer: Committer, recent_reads: RecentReads) -> None:
+    def __init__(self, committer: Committer, kept: KeptCheck, recent_reads: RecentReads) -> None:
         self._committer = committer
+        self._kept = kept
         self._recent_reads = recent_reads
         self._staged: list[StagedPut] = []
 
@@ -30,7 +32,7 @@ class Batch:
 
         What was added before still counts as kept; nothing may be added afterwards.
         """
-        if self._staged and self._committer.keeps(self._staged):
+        if self._staged and self._kept.keeps(self._staged):
             self._committer.discard(self._staged)
             self._staged.clear()
 

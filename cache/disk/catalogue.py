@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from torchstash.cache.disk import schema
 from torchstash.cache.disk.connection_pool import ConnectionPool
-from torchstash.cache.disk.error_mapping import damaged_catalogue, typed_errors
+from torchstash.cache.disk.error_mapping import backend_error, damaged_catalogue, typed_errors
 from torchstash.cache.disk.journal_mode import choose_journal_mode, require_safe_journal_mode
 from torchstash.cache.disk.select_many import select_many
 from torchstash.cache.disk.sync_path import sync_path
@@ -78,6 +78,9 @@ class Catalogue:
     ) -> None:
         self._folder = folder
         self._path = folder / FILE_NAME
+        # As text: each write asks for them.
+        self._place = str(folder)
+        self._file_name = str(self._path)
         self._durable = durable
         self._read_only = read_only
         self._on_network = on_network
@@ -211,9 +214,16 @@ class Catalogue:
         return [found.get(argument) for argument in arguments]
 
     def _lookup(self, query: str, argument: bytes) -> EntryRow | None:
-        with typed_errors(self._folder), self._pool.lend() as connection:
-            row = connection.execute(query, (argument,)).fetchone()
-        return None if row is None else EntryRow._make(row)
+        # No context manager: each look-up of a small value would pay for it.
+        try:
+            connection = self._pool.acquire()
+            try:
+                row = connection.execute(query, (argument,)).fetchone()
+            finally:
+                self._pool.release(connection)
+        except sqlite3.Error as error:
+            raise backend_error(self._folder, error) from error
+        return None if row is None else EntryRow(*row)
 
     def contains(self, key: bytes) -> bool:
         """Whether there is an entry of `key`."""
@@ -284,7 +294,7 @@ class Catalogue:
                     if self._unsettled.is_any():
                         self._unsettled.settle(connection)
                         self._begin(connection, wait=wait)
-                    transaction = Transaction(connection, str(self._folder))
+                    transaction = Transaction(connection, self._place)
                     yield transaction
                     transaction.settle()
                     self._commit(connection, transaction)
@@ -328,7 +338,7 @@ class Catalogue:
     def _check_identity(self) -> None:
         """Refuse to write into a catalogue that has no name any more: that would be lost."""
         try:
-            status = os.stat(self._path)  # noqa: PTH116 - once per write, and half the price
+            status = os.stat(self._file_name)  # noqa: PTH116 - no Path per write
         except FileNotFoundError:
             status = None
         if status is None or (status.st_dev, status.st_ino) != self._identity:

@@ -16,7 +16,7 @@ when both are done, so that a collection finds what a dead writer left without l
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,6 @@ from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue
 from torchstash.cache.disk.error_mapping import typed_errors
 from torchstash.cache.disk.journal import Journal
-from torchstash.cache.disk.kept_check import KeptCheck
 from torchstash.cache.disk.note_check import noted
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.put import GivenFile, Put, Slices
@@ -64,7 +63,6 @@ class Committer:
         catalogue: Catalogue,
         files: BlobFiles,
         packed: PackedFile,
-        kept: KeptCheck,
         *,
         durable: bool,
         max_bytes: int | None,
@@ -75,7 +73,6 @@ class Committer:
         self._packed = packed
         self._durable = durable
         self._max_bytes = max_bytes
-        self._kept = kept
 
     def stage(self, put: Put, staged: list[StagedPut]) -> None:
         """Step 1 for one put, which is appended to `staged`. Any thread may do this."""
@@ -111,11 +108,6 @@ class Committer:
             if self._files.size_bytes(digest) != size_bytes or not self._catalogue.has_file(digest):
                 with typed_errors(self._folder):
                     item.temporary = self._files.write_temporary(_slices(source))
-
-    def keeps(self, staged: Sequence[StagedPut]) -> bool:
-        """Whether the store has all of it, at one instant, exactly so."""
-        with typed_errors(self._folder):
-            return self._kept.keeps(staged)
 
     def discard(self, staged: list[StagedPut]) -> None:
         """Remove what `stage` wrote and no commit has taken."""
@@ -183,7 +175,7 @@ class Committer:
         placed.journal.note_dropped(transaction.dropped_files)
         if placed.extents:
             self._packed.write(placed.extents)
-        if self._durable:
+        if self._durable and placed.files:
             self._files.sync_folders(placed.files)
 
     def _linked(self, transaction: Transaction, item: StagedPut) -> Iterator[int]:

@@ -1,9 +1,11 @@
 """Whether a store has already what a commit would write, so that there need be none."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue, EntryRow
+from torchstash.cache.disk.error_mapping import backend_error
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.staged_put import StagedPut
 
@@ -12,6 +14,7 @@ class KeptCheck:
     """The check for one store: it looks at the catalogue, and at the sizes of files.
 
     Args:
+        folder: That of the store.
         catalogue: What the store knows.
         files: Where large contents lie.
         packed: Where small ones do.
@@ -19,8 +22,15 @@ class KeptCheck:
     """
 
     def __init__(
-        self, catalogue: Catalogue, files: BlobFiles, packed: PackedFile, *, durable: bool
+        self,
+        folder: Path,
+        catalogue: Catalogue,
+        files: BlobFiles,
+        packed: PackedFile,
+        *,
+        durable: bool,
     ) -> None:
+        self._folder = folder
         self._catalogue = catalogue
         self._files = files
         self._packed = packed
@@ -33,8 +43,7 @@ class KeptCheck:
         alone.
 
         Raises:
-            BackendError: The catalogue cannot be read.
-            OSError: A file cannot be looked at.
+            BackendError: The catalogue or a file cannot be looked at.
         """
         last = staged[-1]
         if last.key is None or not self._is_kept(last, self._catalogue.lookup(last.key)):
@@ -66,9 +75,16 @@ class KeptCheck:
         )
 
     def is_all_there(self, row: EntryRow) -> bool:
-        """Whether as many bytes are there as should be."""
+        """Whether as many bytes are there as should be.
+
+        Raises:
+            BackendError: A file cannot be looked at.
+        """
         if row.data is not None:
             return True
-        if row.packed_offset_bytes is not None:
-            return row.packed_offset_bytes + row.size_bytes <= self._packed.size_bytes()
-        return self._files.size_bytes(row.digest) == row.size_bytes
+        try:
+            if row.packed_offset_bytes is not None:
+                return row.packed_offset_bytes + row.size_bytes <= self._packed.size_bytes()
+            return self._files.size_bytes(row.digest) == row.size_bytes
+        except OSError as error:
+            raise backend_error(self._folder, error) from error

@@ -58,11 +58,12 @@ class PackedFile:
 
     def size_bytes(self) -> int:
         """How long the file is."""
-        descriptor = self._begin_reading()
+        descriptor = self._for_reading()
         try:
             return os.fstat(descriptor).st_size
         finally:
-            self._end_reading(descriptor)
+            if self._on_network:
+                os.close(descriptor)
 
     def stamp(self) -> Stamp | None:
         """What changes when anybody writes to the file; None: nothing here tells of others."""
@@ -70,28 +71,27 @@ class PackedFile:
 
     def read(self, offset_bytes: int, size_bytes: int) -> bytes:
         """The bytes there; fewer where the file is damaged."""
-        descriptor = self._begin_reading()
+        descriptor = self._for_reading()
         try:
             return os.pread(descriptor, size_bytes, offset_bytes)
         finally:
-            self._end_reading(descriptor)
+            if self._on_network:
+                os.close(descriptor)
 
     def read_into(self, offset_bytes: int, target: memoryview) -> int:
         """Fill `target` with the bytes there; how many there were."""
-        descriptor = self._begin_reading()
+        descriptor = self._for_reading()
         try:
             return os.preadv(descriptor, [target], offset_bytes)
         finally:
-            self._end_reading(descriptor)
+            if self._on_network:
+                os.close(descriptor)
 
-    def _begin_reading(self) -> int:
+    def _for_reading(self) -> int:
+        """A descriptor, which the caller closes where the file is `_on_network`."""
         if self._on_network:
             return os.open(self._path, os.O_CLOEXEC | os.O_RDONLY)
-        return self.open()
-
-    def _end_reading(self, descriptor: int) -> None:
-        if self._on_network:
-            os.close(descriptor)
+        return self._descriptor if self._descriptor >= 0 else self.open()
 
     def write(self, extents: Sequence[tuple[int, bytes | memoryview]]) -> None:
         """Write contents at their offsets; neighbours together. Durable: wait for the medium."""
