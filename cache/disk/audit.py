@@ -11,9 +11,9 @@ from pathlib import Path
 from torchstash.cache.disk.affected_keys import affected_keys, key_text
 from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue
+from torchstash.cache.disk.entry_check import is_intact
 from torchstash.cache.disk.extents import extents_of, free_runs
 from torchstash.cache.disk.finding import Finding, FindingKind
-from torchstash.cache.disk.note_check import is_intact
 
 # A file of contents without a row is not stray before this age: its writer may be about to commit.
 _GRACE_SECONDS = 3600.0
@@ -29,6 +29,9 @@ WRONG_USES = """
 """
 _DANGLING_ENTRIES = """
     SELECT key FROM entries WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE id = entries.blob_id)
+"""
+_ENTRIES = """
+    SELECT e.key, b.digest, e.note, e.crc32 FROM entries e JOIN blobs b ON b.id = e.blob_id
 """
 DANGLING_LINKS = """
     SELECT parent_id, child_id FROM links
@@ -77,11 +80,10 @@ class Audit:
         for (key,) in connection.execute(_DANGLING_ENTRIES):
             found = "it names contents that the catalogue does not have"
             yield Finding(FindingKind.DANGLING, found, (key_text(key),))
-        noted = "SELECT key, note, note_crc32 FROM entries WHERE note IS NOT NULL"
-        for key, note, crc32 in connection.execute(noted):
-            if not isinstance(note, bytes) or not is_intact(note, crc32):
-                found = "its note is not the one that was put"
-                yield Finding(FindingKind.NOTE, found, (key_text(key),))
+        for key, *entry in connection.execute(_ENTRIES):
+            if not is_intact(key, *entry):
+                found = "its key, its address or its note is not the one that was put"
+                yield Finding(FindingKind.ENTRY, found, (key_text(key),))
 
     def _links(self, connection: sqlite3.Connection) -> Iterator[Finding]:
         rows = connection.execute(DANGLING_LINKS).fetchall()

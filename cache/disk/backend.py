@@ -33,12 +33,12 @@ from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue, EntryRow
 from torchstash.cache.disk.collection import Collection
 from torchstash.cache.disk.committer import Committer
+from torchstash.cache.disk.entry_check import is_intact
 from torchstash.cache.disk.error_mapping import backend_error, typed_errors
 from torchstash.cache.disk.kept_check import KeptCheck
 from torchstash.cache.disk.lease_file import LeaseFile
 from torchstash.cache.disk.linked import LinkedContents, LinkedEntry, read_linked
 from torchstash.cache.disk.medium import is_on_network
-from torchstash.cache.disk.note_check import is_intact
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.put import Put
 from torchstash.cache.disk.recent_reads import RecentReads
@@ -55,6 +55,7 @@ from torchstash.cache.keys import encode_key
 # A look-up and the reading of its bytes are two steps, between which an entry can be replaced, and
 # even put back as it was. Bytes that are wrong twice, behind an entry that stays, are damaged.
 _READINGS_OF_DAMAGE = 2
+_NOT_INTACT = "its address or its note in the catalogue is not the one that was put"
 
 
 class DiskBackend(
@@ -154,6 +155,7 @@ class DiskBackend(
         row = self._catalogue.lookup(raw_key)
         readings = 0
         while row is not None:
+            _require_intact(key, raw_key, row)
             data, is_right = self._read_checked(row)
             if is_right:
                 if self._max_bytes is not None and self._recent_reads.note(raw_key):
@@ -256,13 +258,13 @@ class DiskBackend(
         The reader checks what it reads, and tells `mark_damaged` of what is wrong.
 
         Raises:
-            CorruptEntryError: The entry's note is damaged.
+            CorruptEntryError: The entry itself is damaged, in the catalogue.
         """
-        row = self._catalogue.lookup(encode_key(key))
+        raw_key = encode_key(key)
+        row = self._catalogue.lookup(raw_key)
         if row is None:
             return None
-        if not is_intact(row.note, row.note_crc32):
-            raise CorruptEntryError(key, "its note is not the one that was put")
+        _require_intact(key, raw_key, row)
         return self._blob(row)
 
     def locate_contents(self, digest: Digest) -> Blob | None:
@@ -273,10 +275,11 @@ class DiskBackend(
     def locate_all(self, keys: Iterable[str]) -> list[Blob | None]:
         """`locate` for each of the keys, all of one instant."""
         keys = list(keys)
-        rows = self._catalogue.lookup_all(map(encode_key, keys))
-        for key, row in zip(keys, rows, strict=True):
-            if row is not None and not is_intact(row.note, row.note_crc32):
-                raise CorruptEntryError(key, "its note is not the one that was put")
+        raw_keys = [encode_key(key) for key in keys]
+        rows = self._catalogue.lookup_all(raw_keys)
+        for key, raw_key, row in zip(keys, raw_keys, rows, strict=True):
+            if row is not None:
+                _require_intact(key, raw_key, row)
         return [None if row is None else self._blob(row) for row in rows]
 
     def locate_all_contents(self, digests: Iterable[Digest]) -> list[Blob | None]:
@@ -288,15 +291,15 @@ class DiskBackend(
         """Each of the keys with all contents that it leads to, all of one instant.
 
         Raises:
-            CorruptEntryError: The note of one of them is damaged.
+            CorruptEntryError: One of the entries is damaged, in the catalogue.
         """
         keys = list(keys)
         with self._catalogue.reading() as connection:
             found = [read_linked(connection, encode_key(key)) for key in keys]
         entries: list[LinkedEntry | None] = []
         for key, pair in zip(keys, found, strict=True):
-            if pair is not None and not is_intact(pair[0].note, pair[1]):
-                raise CorruptEntryError(key, "its note is not the one that was put")
+            if pair is not None and not pair[1]:
+                raise CorruptEntryError(key, _NOT_INTACT)
             entries.append(None if pair is None else pair[0])
         return entries
 
@@ -408,6 +411,11 @@ class DiskBackend(
             self._committer.touch(notes)
         self._catalogue.close()
         self._packed.close()
+
+
+def _require_intact(key: str, raw_key: bytes, row: EntryRow) -> None:
+    if not is_intact(raw_key, row.digest, row.note, row.crc32):
+        raise CorruptEntryError(key, _NOT_INTACT)
 
 
 def _reopen(

@@ -36,7 +36,7 @@ _KEYS_PER_PAGE = 512
 
 _ENTRY_COLUMNS = (
     "b.digest, b.size_bytes, b.data, b.id, b.packed_offset_bytes, b.is_synced, b.is_damaged, "
-    "e.note, e.note_crc32"
+    "e.note, e.crc32"
 )
 _BLOB_COLUMNS = (
     "digest, size_bytes, data, id, packed_offset_bytes, is_synced, is_damaged, NULL, NULL"
@@ -50,7 +50,7 @@ _LOOKUP_DIGESTS = f"SELECT digest, {_BLOB_COLUMNS} {_FROM_BLOBS} IN"
 
 
 class EntryRow(NamedTuple):
-    """What an entry names.
+    """What an entry names, or, without a note and a checksum, contents alone.
 
     The contents are `data`, or lie in the packed file at `packed_offset_bytes`, or in a file of
     their own where both are None.
@@ -64,7 +64,7 @@ class EntryRow(NamedTuple):
     is_synced: bool
     is_damaged: bool
     note: bytes | None
-    note_crc32: int | None
+    crc32: int | None
 
 
 class Catalogue:

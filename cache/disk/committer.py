@@ -25,9 +25,9 @@ from torchstash.cache.buffers import flat_view
 from torchstash.cache.digest import digest_bytes
 from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue
+from torchstash.cache.disk.entry_check import noted
 from torchstash.cache.disk.error_mapping import typed_errors
 from torchstash.cache.disk.journal import Journal
-from torchstash.cache.disk.note_check import noted
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.put import GivenFile, Put, Slices
 from torchstash.cache.disk.renaming import rename_entry
@@ -80,7 +80,8 @@ class Committer:
         if put.data is None:
             if put.digest is None:
                 raise TypeError("a put has data or the digest of contents that are there")
-            staged.append(StagedPut(key, put.digest.raw, None, noted(put.note), put.links))
+            note = noted(key, put.digest.raw, put.note)
+            staged.append(StagedPut(key, put.digest.raw, None, note, put.links))
             return
         if isinstance(put.data, GivenFile):
             staged.append(_taken_over(key, put, put.data))
@@ -95,7 +96,7 @@ class Committer:
             source = flat_view(put.data)
             size_bytes = source.nbytes
             digest = digest_bytes(source) if put.digest is None else put.digest.raw
-        item = StagedPut(key, digest, size_bytes, noted(put.note), put.links)
+        item = StagedPut(key, digest, size_bytes, noted(key, digest, put.note), put.links)
         if self._max_bytes is not None and size_bytes > self._max_bytes:
             staged.append(item)
         elif size_bytes <= PACKED_MAX_BYTES:
@@ -324,7 +325,8 @@ def _taken_over(key: bytes | None, put: Put, file: GivenFile) -> StagedPut:
     """What `stage` makes of contents that lie in a file of the store already."""
     if put.digest is None:
         raise TypeError("a file that the store takes over needs a digest")
-    item = StagedPut(key, put.digest.raw, file.size_bytes, noted(put.note), put.links)
+    note = noted(key, put.digest.raw, put.note)
+    item = StagedPut(key, put.digest.raw, file.size_bytes, note, put.links)
     item.source = Slices(file.size_bytes, lambda: iter((Path(file.path).read_bytes(),)))
     item.temporary = file.path
     return item

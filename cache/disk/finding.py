@@ -10,8 +10,8 @@ class FindingKind(StrEnum):
     # Contents that were written are gone or are others: their names raise until somebody writes
     # the same contents again, under whatever name.
     CONTENTS = "contents"
-    # What a name says of its contents is damaged: write the name again.
-    NOTE = "note"
+    # A name, what it leads to, or what it says of that is damaged: write the name again.
+    ENTRY = "entry"
     # A name, or contents with links, leads to contents that the catalogue does not have.
     DANGLING = "dangling"
     # SQLite finds the catalogue damaged.
@@ -30,7 +30,7 @@ class FindingKind(StrEnum):
 
 
 _LOSSES = frozenset(
-    {FindingKind.CONTENTS, FindingKind.NOTE, FindingKind.DANGLING, FindingKind.CATALOGUE}
+    {FindingKind.CONTENTS, FindingKind.ENTRY, FindingKind.DANGLING, FindingKind.CATALOGUE}
 )
 
 

@@ -68,7 +68,7 @@ class KeptCheck:
             and item.temporary is None
             and row.digest == item.digest
             and (item.size_bytes is None or row.size_bytes == item.size_bytes)
-            and (row.note, row.note_crc32) == item.note
+            and (row.note, row.crc32) == item.note
             and not row.is_damaged
             and (row.is_synced or not self._durable)
             and self.is_all_there(row)

@@ -4,9 +4,10 @@ import sqlite3
 from dataclasses import dataclass
 
 from torchstash.cache.digest import Digest
+from torchstash.cache.disk.entry_check import is_intact
 
 _ENTRY = (
-    "SELECT e.note, e.note_crc32, EXISTS (SELECT 1 FROM links WHERE parent_id = b.id), "
+    "SELECT e.note, e.crc32, EXISTS (SELECT 1 FROM links WHERE parent_id = b.id), "
     "b.id, b.digest, b.size_bytes "
     "FROM entries e JOIN blobs b ON b.id = e.blob_id WHERE e.key = ?"
 )
@@ -38,17 +39,17 @@ class LinkedEntry:
     contents: tuple[LinkedContents, ...]
 
 
-def read_linked(
-    connection: sqlite3.Connection, key: bytes
-) -> tuple[LinkedEntry, int | None] | None:
-    """The entry of `key`, and the checksum of its note. The caller has begun a transaction."""
+def read_linked(connection: sqlite3.Connection, key: bytes) -> tuple[LinkedEntry, bool] | None:
+    """The entry of `key`, and whether it is intact. The caller has begun a transaction."""
     row = connection.execute(_ENTRY, (key,)).fetchone()
     if row is None:
         return None
-    note, note_crc32, has_links, *root = row
+    note, crc32, has_links, *root = row
+    _, root_digest, root_size_bytes = root
+    intact = is_intact(key, root_digest, note, crc32)
     if not has_links:  # As most are.
-        _, digest, size_bytes = root
-        return LinkedEntry(note, (LinkedContents(Digest(digest), size_bytes, ()),)), note_crc32
+        contents = LinkedContents(Digest(root_digest), root_size_bytes, ())
+        return LinkedEntry(note, (contents,)), intact
     found: dict[int, LinkedContents] = {}
     # Depth first: contents are finished when all that they link are, so that the reverse of the
     # order in which they were finished has each before what it links.
@@ -66,5 +67,4 @@ def read_linked(
         found[blob_id] = LinkedContents(Digest(digest), size_bytes, links)
         waiting.append((blob_id, digest, size_bytes, True))
         waiting.extend((*child, False) for child in children)
-    contents = tuple(found[blob_id] for blob_id in reversed(finished))
-    return LinkedEntry(note, contents), note_crc32
+    return LinkedEntry(note, tuple(found[blob_id] for blob_id in reversed(finished))), intact

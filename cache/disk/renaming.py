@@ -1,7 +1,13 @@
 """Another key for an entry: its contents, note and times stay."""
 
+from torchstash.cache.disk.entry_check import entry_crc32, is_intact
 from torchstash.cache.disk.transaction import Transaction
-from torchstash.cache.errors import EntryExistsError
+from torchstash.cache.errors import CorruptEntryError, EntryExistsError
+
+_ENTRIES = (
+    "SELECT e.key, b.digest, e.note, e.crc32 FROM entries e JOIN blobs b ON b.id = e.blob_id "
+    "WHERE e.key IN (?, ?)"
+)
 
 
 def rename_entry(transaction: Transaction, key: bytes, new_key: bytes, *, replace: bool) -> bool:
@@ -10,22 +16,28 @@ def rename_entry(transaction: Transaction, key: bytes, new_key: bytes, *, replac
     Contents that only an entry of `new_key` led to go with it.
 
     Raises:
+        CorruptEntryError: The entry is damaged.
         EntryExistsError: There is an entry of `new_key`, and not `replace`.
     """
     execute = transaction.connection.execute
-    present = {
-        found for (found,) in execute("SELECT key FROM entries WHERE key IN (?, ?)", (key, new_key))
-    }
-    if key not in present:
+    found = {row[0]: row[1:] for row in execute(_ENTRIES, (key, new_key))}
+    if key not in found:
         return False
+    digest, note, crc32 = found[key]
+    if not is_intact(key, digest, note, crc32):
+        # With a new checksum nobody would know any more.
+        raise CorruptEntryError(
+            key.decode(), "its address or its note in the catalogue is not the one that was put"
+        )
     if key == new_key:
         return True
-    if new_key in present:
+    if new_key in found:
         if not replace:
             raise EntryExistsError(
                 f"{key.decode()!r} was to be renamed to {new_key.decode()!r}, which there is "
                 "already; choose another name, or say that it may be replaced"
             )
         transaction.remove_entry(new_key)
-    execute("UPDATE entries SET key = ? WHERE key = ?", (new_key, key))
+    renamed = (new_key, entry_crc32(new_key, digest, note), key)
+    execute("UPDATE entries SET key = ?, crc32 = ? WHERE key = ?", renamed)
     return True

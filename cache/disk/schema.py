@@ -19,9 +19,9 @@ from torchstash.cache.errors import BackendFormatError
 
 # "tsto"
 APPLICATION_ID = 0x7473746F
-# 1 kept small values in the catalogue, 2 had no quotas. Neither was released, and both are refused
-# by name.
-FORMAT_VERSION = 3
+# 1 kept small values in the catalogue, 2 had no quotas, 3 checked notes and not their keys. None
+# was released, and all are refused by name.
+FORMAT_VERSION = 4
 # No row is longer than a quarter of a page by much, so small pages waste little, and a commit
 # writes few bytes (measured).
 PAGE_SIZE_BYTES = 4096
@@ -29,7 +29,7 @@ PAGE_SIZE_BYTES = 4096
 _SCHEMA = (
     # `note` travels with the name: what its writer has to say of the contents.
     # `accessed_tick` orders entries by their last use. It counts commits, not seconds: a clock
-    # that jumps must not evict what is in use.
+    # that jumps must not evict what is in use. `crc32`: see `entry_check.py`.
     """
     CREATE TABLE entries (
         key BLOB NOT NULL PRIMARY KEY,
@@ -37,7 +37,7 @@ _SCHEMA = (
         written_unix_ns INTEGER NOT NULL,
         accessed_tick INTEGER NOT NULL,
         note BLOB,
-        note_crc32 INTEGER
+        crc32 INTEGER NOT NULL
     ) WITHOUT ROWID
     """,
     # The contents lie in `data`, or in the packed file at `packed_offset_bytes`, or, where both

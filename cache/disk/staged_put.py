@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torchstash.cache.digest import Digest
+from torchstash.cache.disk.entry_check import Note
 from torchstash.cache.disk.put import Slices
-from torchstash.cache.disk.transaction import Note
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from torchstash.cache.disk.entry_check import Note, is_intact
 from torchstash.cache.disk.free_space import FreeSpace
 from torchstash.cache.disk.select_many import select_many
 from torchstash.cache.errors import BackendQuotaError
@@ -28,13 +29,6 @@ class BlobRow(NamedTuple):
     is_synced: bool
     is_damaged: bool
     packed_offset_bytes: int | None
-
-
-class Note(NamedTuple):
-    """What an entry says beside naming contents, and its checksum."""
-
-    data: bytes | None
-    crc32: int | None
 
 
 class Transaction:
@@ -195,19 +189,19 @@ class Transaction:
                 self.use(blob_id)
             return
         old_id, *old_note = self._execute(
-            "SELECT blob_id, note, note_crc32 FROM entries WHERE key = ?", (key,)
+            "SELECT blob_id, note, crc32 FROM entries WHERE key = ?", (key,)
         ).fetchone()
         if old_id == blob_id and tuple(old_note) == note and not refresh:
             return
         self._execute(
             "UPDATE entries SET blob_id = ?, written_unix_ns = ?, accessed_tick = ?, note = ?, "
-            "note_crc32 = ? WHERE key = ?",
+            "crc32 = ? WHERE key = ?",
             (blob_id, now_unix_ns, tick, *note, key),
         )
         if old_id != blob_id:
             if not counted:
                 self.use(blob_id)
-            self.release(old_id)
+            self._release_named(key, old_id, Note._make(old_note))
 
     def link(self, parent_id: int, child_ids: Iterable[int]) -> None:
         """Keep the children for as long as the parent is kept."""
@@ -221,12 +215,11 @@ class Transaction:
     def remove_entry(self, key: bytes) -> bool:
         """Forget `key`. False: there was no entry."""
         rows = self._execute(
-            "DELETE FROM entries WHERE key = ? RETURNING blob_id", (key,)
+            "DELETE FROM entries WHERE key = ? RETURNING blob_id, note, crc32", (key,)
         ).fetchall()
-        if not rows:
-            return False
-        self.release(rows[0][0])
-        return True
+        for blob_id, *note in rows:
+            self._release_named(key, blob_id, Note._make(note))
+        return bool(rows)
 
     def pin(self, blob_id: int) -> None:
         """Keep contents until `unpin`, whatever leads to them; an entry of theirs may come yet.
@@ -247,7 +240,17 @@ class Transaction:
         self._execute("UPDATE blobs SET uses = uses + 1 WHERE id = ?", (blob_id,))
         self._unused.discard(blob_id)
 
-    def release(self, blob_id: int) -> None:
+    def _release_named(self, key: bytes, blob_id: int, note: Note) -> None:
+        """Release what an entry named that is no more.
+
+        What a damaged one leads to may be what others need: `repair` finds out.
+        """
+        query = "SELECT digest FROM blobs WHERE id = ?"
+        for (digest,) in self._execute(query, (blob_id,)).fetchall():
+            if is_intact(key, digest, *note):
+                self._release(blob_id)
+
+    def _release(self, blob_id: int) -> None:
         """Count one less, and drop the contents if it was the last."""
         self._execute("UPDATE blobs SET uses = uses - 1 WHERE id = ?", (blob_id,))
         self._drop(blob_id)
@@ -294,11 +297,9 @@ class Transaction:
             return
         target_bytes = max_bytes - max_bytes // _SLACK_DIVISOR
         oldest_first = self._execute(
-            "SELECT key, blob_id, accessed_tick FROM entries "
-            "ORDER BY accessed_tick, written_unix_ns"
+            "SELECT key, accessed_tick FROM entries ORDER BY accessed_tick, written_unix_ns"
         ).fetchall()
-        for key, blob_id, accessed_tick in oldest_first:
+        for key, accessed_tick in oldest_first:
             if self._stored_bytes <= (max_bytes if accessed_tick >= current_tick else target_bytes):
                 return
-            self._execute("DELETE FROM entries WHERE key = ?", (key,))
-            self.release(blob_id)
+            self.remove_entry(key)

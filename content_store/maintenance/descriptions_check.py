@@ -31,7 +31,7 @@ def check_tensors(backend: DiskBackend) -> Iterator[Problem]:
             name = key.removeprefix(TENSOR_PREFIX)
             found = None if blob is None else _metadata_problem(blob, name)
             if found is not None:
-                yield Problem(ProblemKind.NOTE, found, tensors=(name,))
+                yield Problem(ProblemKind.ENTRY, found, tensors=(name,))
 
 
 def _metadata_problem(blob: Blob, name: str) -> str | None:
@@ -62,7 +62,7 @@ def check_snapshots(backend: DiskBackend, maintenance: DiskMaintenance) -> Itera
         except (CorruptEntryError, UnsupportedDtypeError):
             continue  # The check of contents tells of it; or it is for a newer PyTorch.
         except CorruptMetadataError as error:
-            yield Problem(ProblemKind.NOTE, str(error), snapshots=(name,))
+            yield Problem(ProblemKind.ENTRY, str(error), snapshots=(name,))
             continue
         if data is not None:
             yield from _links_problem(backend, maintenance, data, digests, name)

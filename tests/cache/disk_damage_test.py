@@ -12,9 +12,15 @@ from torchstash.cache import (
     Digest,
     DiskBackend,
 )
-from torchstash.cache.disk import schema
+from torchstash.cache.disk import DiskMaintenance, FindingKind, Put, schema
 from torchstash.tests.cache.backend_contract import content
 from torchstash.tests.cache.disk_stores import blob_path, overwrite
+
+
+def _change(store: DiskBackend, statement: str) -> None:
+    """Change the catalogue behind the engine's back."""
+    with closing(sqlite3.connect(store.path / "catalogue.sqlite3")) as connection, connection:
+        connection.execute(statement)
 
 
 @pytest.fixture
@@ -102,14 +108,63 @@ class TestDamage:
                 told += "repair --salvage" in str(error)
         assert told > 50
 
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "UPDATE entries SET blob_id = 2 WHERE key = x'6b6579'",
+            "UPDATE entries SET note = x'73616964' WHERE key = x'6b6579'",
+            "UPDATE entries SET note = 'said' WHERE key = x'6b6579'",
+            "UPDATE entries SET note = NULL WHERE key = x'6b6579'",
+            "UPDATE entries SET crc32 = crc32 + 1 WHERE key = x'6b6579'",
+            "UPDATE blobs SET digest = zeroblob(32) WHERE id = 1",
+        ],
+    )
+    def test_a_damaged_entry_is_nothing_else(self, store: DiskBackend, damage: str) -> None:
+        """SQLite takes what a flipped bit made for what was written."""
+        store.commit([Put("key", b"value", note=b"Said"), Put("other", b"another")])
+        _change(store, damage)
+        assert store.get("other") == b"another"
+        for read in (store.get, store.locate, lambda key: store.rename(key, "new")):
+            with pytest.raises(CorruptEntryError):
+                read("key")
+        store.commit([Put("key", b"value", note=b"Said")])
+        assert store.get("key") == b"value"
+
+    def test_a_damaged_key_is_no_other_key(self, store: DiskBackend) -> None:
+        store.put("key", b"value")
+        _change(store, "UPDATE entries SET key = x'6b657a'")
+        assert list(store.keys()) == ["kez"]
+        with pytest.raises(CorruptEntryError):
+            store.get("kez")
+        with DiskMaintenance(store.path) as maintenance:
+            [found] = maintenance.audit()
+        assert (found.kind, found.keys) == (FindingKind.ENTRY, ("kez",))
+
+    @pytest.mark.parametrize("overwrite_it", [True, False])
+    def test_what_a_damaged_entry_leads_to_stays(
+        self, store: DiskBackend, *, overwrite_it: bool
+    ) -> None:
+        store.put_many({"key": b"value", "other": b"another"})
+        _change(store, "UPDATE entries SET blob_id = 2 WHERE key = x'6b6579'")
+        if overwrite_it:
+            store.put("key", b"value")
+            assert store.get("key") == b"value"
+        else:
+            assert store.delete("key")
+        assert store.get("other") == b"another"
+        with DiskMaintenance(store.path) as maintenance:
+            assert {each.kind for each in maintenance.repair()} == {FindingKind.USES}
+            assert list(maintenance.audit()) == []
+        assert store.get("other") == b"another"
+
     def test_the_schema_is_of_its_format(self, store: DiskBackend) -> None:
         """Stores are compared with it: another letter is another `FORMAT_VERSION`."""
         with closing(sqlite3.connect(store.path / "catalogue.sqlite3")) as connection:
             made = connection.execute("SELECT sql FROM sqlite_schema ORDER BY rowid").fetchall()
         text = "\n".join(" ".join((sql or "").split()) for (sql,) in made)
-        assert schema.FORMAT_VERSION == 3
+        assert schema.FORMAT_VERSION == 4
         assert Digest.of(text.encode()).hex == (
-            "62f0defd4c5037f40147917959d5eb85fef2c81029abba40e0d0ad6a3433a39d"
+            "0cb6b22e821411eb6190a6fe996ab823474fd8dbd69350b5543044e4480f7a1f"
         )
 
     def test_a_reader_that_maps_files_can_tell(self, store: DiskBackend) -> None:

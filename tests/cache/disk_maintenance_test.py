@@ -115,9 +115,9 @@ class TestExamination:
             ("UPDATE totals SET free_bytes = 64", FindingKind.FREE_SPACE, ()),
             ("UPDATE totals SET packed_end_bytes = 64", FindingKind.FREE_SPACE, ()),
             ("INSERT INTO free_space VALUES (64, 64)", FindingKind.FREE_SPACE, ()),
-            ("UPDATE entries SET note = x'00' WHERE note NOT NULL", FindingKind.NOTE, ("parent",)),
+            ("UPDATE entries SET note = x'00' WHERE note NOT NULL", FindingKind.ENTRY, ("parent",)),
             (
-                "INSERT INTO entries VALUES (x'ff', 99, 1, 1, NULL, NULL)",
+                "INSERT INTO entries VALUES (x'ff', 99, 1, 1, NULL, 0)",
                 FindingKind.DANGLING,
                 (r"\xff",),
             ),
@@ -133,7 +133,7 @@ class TestExamination:
         assert found[0].keys == keys
         with DiskMaintenance(store.path) as maintenance:
             assert [each.kind for each in maintenance.repair()] == [each.kind for each in found]
-        if kind is not FindingKind.NOTE:
+        if kind is not FindingKind.ENTRY:
             assert findings(store) == []
         for key, size_bytes in SIZES.items():
             assert store.get(key) == content(size_bytes)

@@ -57,7 +57,7 @@ class TestRefusals:
             DiskBackend(tmp_path)
         assert path.read_bytes() == before
 
-    @pytest.mark.parametrize(("version", "user"), [(2, "an older"), (4, "a newer")])
+    @pytest.mark.parametrize(("version", "user"), [(2, "an older"), (5, "a newer")])
     def test_another_format(self, tmp_path: Path, version: int, user: str) -> None:
         DiskBackend(tmp_path).close()
         with sqlite3.connect(tmp_path / "catalogue.sqlite3") as newer:

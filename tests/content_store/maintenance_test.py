@@ -115,7 +115,7 @@ def test_damaged_descriptions(filled: ContentStoreMaintenance, store: Store) -> 
         backend.commit([Put("tensors/another", None, digest, wrong)])
         backend.commit([Put("snapshots/odd", b"\xff\xff")])
     found = list(filled.verify())
-    assert {each.kind for each in found} == {ProblemKind.NOTE}
+    assert {each.kind for each in found} == {ProblemKind.ENTRY}
     assert [name for each in found for name in each.tensors] == ["another", "no metadata", "odd"]
     assert found[-1].snapshots == ("odd",)
     report = filled.repair()

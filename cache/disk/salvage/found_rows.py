@@ -4,11 +4,10 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk import schema
-from torchstash.cache.disk.note_check import is_intact
 from torchstash.cache.disk.salvage.image import CatalogueImage
 from torchstash.cache.disk.salvage.record import Value
 from torchstash.cache.disk.salvage.tree_walk import Row, TreeWalk
@@ -16,16 +15,14 @@ from torchstash.cache.disk.salvage.tree_walk import Row, TreeWalk
 
 @dataclass(frozen=True, slots=True)
 class FoundEntry:
-    """A row of `entries`."""
+    """A row of `entries`, whose checksum was not looked at."""
 
     key: str
     blob_id: int
     written_unix_ns: int
     accessed_tick: int
     note: bytes | None
-    note_crc32: int | None
-    # Its key is not between those of its neighbours.
-    is_misplaced: bool = False
+    crc32: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ def find_rows(image: CatalogueImage) -> FoundRows:
     Rows are told by their form, for a damaged page may lead to one of another table.
     """
     found, walk, roots = FoundRows(), TreeWalk(image), table_roots()
-    found.entries += _in_order(_entries(found, walk.rows(roots["entries"], is_table=False)))
+    found.entries += _entries(found, walk.rows(roots["entries"], is_table=False))
     for name in ("sqlite_autoindex_blobs_1", "free_space_by_size", "links"):
         for row in walk.rows(roots[name], is_table=False):
             match row[1]:
@@ -107,30 +104,15 @@ def table_roots() -> dict[str, int]:
     return {"sqlite_schema": 1, **roots}
 
 
-def _in_order(entries: Iterable[FoundEntry]) -> Iterator[FoundEntry]:
-    """Of two neighbours in the wrong order nobody can tell which one has a damaged key."""
-    kept: list[FoundEntry] = []
-    seen: dict[str, FoundEntry] = {}
-    misplaced: set[int] = set()
-    for entry in entries:
-        if seen.setdefault(entry.key, entry) == entry is not seen[entry.key]:
-            continue  # A page that counts more rows than it has may have it twice.
-        if kept and kept[-1].key.encode() >= entry.key.encode():
-            misplaced |= {len(kept) - 1, len(kept)}
-        kept.append(entry)
-    for i, entry in enumerate(kept):
-        yield replace(entry, is_misplaced=True) if i in misplaced else entry
-
-
 def _entry(row: Row) -> FoundEntry | None:
     match row[1]:
         case (bytes(key), int(blob_id), int(written), int(tick), note, crc32):
             pass
         case _:
             return None
-    if not isinstance(note, bytes | None) or not isinstance(crc32, int | None):
+    if not isinstance(note, bytes | None) or not isinstance(crc32, int):
         return None
-    if blob_id < 0 or tick < 0 or not is_intact(note, crc32):
+    if blob_id < 0 or tick < 0:
         return None
     try:
         return FoundEntry(key.decode(), blob_id, written, tick, note, crc32)

@@ -2,12 +2,13 @@
 
 import sqlite3
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Container, Iterable
 
 from torchstash.cache.digest import Digest
 from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.bookkeeping import correct_books
+from torchstash.cache.disk.entry_check import entry_crc32, is_intact
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.salvage.found_contents import (
     SoundContents,
@@ -59,14 +60,16 @@ class NewCatalogue:
         """Everything. Raises `sqlite3.Error` and `OSError`."""
         for sound in sound_contents(self._found.blobs, self._files, self._packed):
             self._add_contents(sound)
-        believed = _believed_ids(self._found, self._ids)
-        doubted = self._doubted(believed)
-        by_key: dict[str, list[FoundEntry]] = defaultdict(list)
+        possible = _possible_contents(self._found, self._ids)
+        by_key: dict[str, dict[FoundEntry, bytes]] = defaultdict(dict)
         for entry in self._found.entries:
-            by_key[entry.key].append(entry)
-        for key, entries in by_key.items():
-            # Two rows of one key: one of them is damaged.
-            if len(entries) > 1 or not self._add_entry(entries[0], believed, doubted):
+            intact = by_key[entry.key]
+            digest = self._digest_of(entry, possible)
+            if digest is not None:
+                intact[entry] = digest
+        for key, intact in by_key.items():
+            # Of two that are intact nobody can tell which one is of today.
+            if len(intact) != 1 or not self._add_entry(*intact.popitem(), possible):
                 self.lost_keys.append(key)
         self._name_the_nameless()
         correct_books(self._connection, ())
@@ -96,25 +99,18 @@ class NewCatalogue:
         if sound.data is None:
             self._places[sound.digest] = sound
 
-    def _doubted(self, believed: dict[int, bytes]) -> set[int]:
-        """Ids to which more leads than their rows say: something of it is damaged."""
-        leading = Counter(entry.blob_id for entry in self._found.entries)
-        for children in self._found.links.values():
-            leading.update(children)
-        return {
-            blob.blob_id
-            for blob in self._found.blobs
-            if leading[blob.blob_id] > blob.uses and blob.blob_id in believed
-        }
-
-    def _add_entry(self, entry: FoundEntry, believed: dict[int, bytes], doubted: set[int]) -> bool:
+    def _digest_of(self, entry: FoundEntry, possible: dict[int, set[bytes]]) -> bytes | None:
+        """What the entry names; None: it is damaged, or the contents are."""
         told = self._hints.contents_of(entry.key, entry.note)
-        digest = told.raw if told is not None else believed.get(entry.blob_id)
-        if entry.is_misplaced or (told is None and entry.blob_id in doubted):
-            return False
-        if digest is None or digest not in self._ids:
-            return False
-        links = self._links(entry, digest, believed)
+        digests = (
+            possible.get(entry.blob_id, set()) if told is None else {told.raw} & self._ids.keys()
+        )
+        key = encode_key(entry.key)
+        named = [d for d in digests if is_intact(key, d, entry.note, entry.crc32)]
+        return named[0] if len(named) == 1 else None
+
+    def _add_entry(self, entry: FoundEntry, digest: bytes, possible: dict[int, set[bytes]]) -> bool:
+        links = self._links(entry, digest, possible)
         if links is None or not all(link in self._ids for link in links):
             return False
         blob_id = self._ids[digest]
@@ -126,7 +122,7 @@ class NewCatalogue:
                 entry.written_unix_ns,
                 entry.accessed_tick,
                 entry.note,
-                entry.note_crc32,
+                entry.crc32,
             ),
         )
         self._connection.executemany(
@@ -137,15 +133,17 @@ class NewCatalogue:
         return True
 
     def _links(
-        self, entry: FoundEntry, digest: bytes, believed: dict[int, bytes]
+        self, entry: FoundEntry, digest: bytes, possible: dict[int, set[bytes]]
     ) -> Iterable[bytes] | None:
         """What the entry needs beside its contents; None: nobody knows."""
         if self._hints.needs_data(entry.key):
             told = self._hints.links_of(entry.key, self._data(digest))
             if told is not None:
                 return [link.raw for link in told]
-        linked = [believed.get(child) for child in self._found.links.get(entry.blob_id, ())]
-        return None if None in linked else [link for link in linked if link is not None]
+        linked = [possible.get(child, set()) for child in self._found.links.get(entry.blob_id, ())]
+        if any(len(digests) != 1 for digests in linked):
+            return None
+        return [link for digests in linked for link in digests]
 
     def _data(self, digest: bytes) -> bytes:
         place = self._places.get(digest)
@@ -163,24 +161,24 @@ class NewCatalogue:
             digest = Digest(raw)
             key = self._hints.key_of_nameless(digest)
             if key is not None:
-                row = (encode_key(key), self._ids[raw], time.time_ns(), 0, None, None)
+                raw_key = encode_key(key)
+                crc32 = entry_crc32(raw_key, raw, None)
+                row = (raw_key, self._ids[raw], time.time_ns(), 0, None, crc32)
                 self._connection.execute(_ADD_ENTRY, row)
                 self.nameless.append(digest)
 
 
-def _believed_ids(found: FoundRows, sound: dict[bytes, int]) -> dict[int, bytes]:
-    """Which sound contents an id means, by the rows of contents and the index of their digests.
+def _possible_contents(found: FoundRows, sound: Container[bytes]) -> dict[int, set[bytes]]:
+    """Which sound contents an id may mean, by the rows of contents and the index of their digests.
 
-    Where both say the same that is believed, and otherwise what alone is possible.
+    Where both say the same that is believed, and otherwise either.
     """
     rows: dict[int, set[bytes]] = defaultdict(set)
     for blob in found.blobs:
         rows[blob.blob_id].add(blob.digest)
-    believed: dict[int, bytes] = {}
+    possible: dict[int, set[bytes]] = {}
     for blob_id in rows.keys() | found.ids.keys():
         by_row, by_index = rows.get(blob_id, set()), found.ids.get(blob_id, set())
-        possible = (by_row & by_index) or (by_row | by_index)
-        possible = {digest for digest in possible if digest in sound}
-        if len(possible) == 1:
-            [believed[blob_id]] = possible
-    return believed
+        said = (by_row & by_index) or (by_row | by_index)
+        possible[blob_id] = {digest for digest in said if digest in sound}
+    return possible
