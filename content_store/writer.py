@@ -134,6 +134,7 @@ class ContentStoreWriter:
 
         Raises:
             MissingTensorError: Nothing was written under `name`.
+            CorruptMetadataError: What was recorded under `name` is damaged.
             NameTakenError: There is a tensor `new_name`, and not `replace`; nothing was changed.
             InvalidNameError: A name is not 1 byte to 1 KiB of UTF-8.
         """

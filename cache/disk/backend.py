@@ -359,6 +359,7 @@ class DiskBackend(
             replace: An entry of `new_key` goes; else it is an error.
 
         Raises:
+            CorruptEntryError: The entry is damaged, in the catalogue.
             EntryExistsError: There is an entry of `new_key`, and not `replace`.
         """
         return self._committer.rename(encode_key(key), encode_key(new_key), replace=replace)
