@@ -18,6 +18,7 @@ from torchstash.tools.bench.storing import (
     torch_keepers,
     trials,
 )
+from torchstash.tools.bench.storing.bare_sqlite import bare_sqlite
 from torchstash.tools.bench.storing.comparison import Comparison, Goal
 from torchstash.tools.bench.storing.keeper import Keeper
 from torchstash.tools.bench.storing.workload import (
@@ -41,6 +42,7 @@ _KEEPERS = (
     library_keepers.xet(),
     raw.plain(),
     raw.hashed(),
+    bare_sqlite(),
 )
 _TRIALS = (
     trials.write,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torchstash.tools.bench.storing import library_keepers as libraries
 from torchstash.tools.bench.storing import ours, raw, torch_keepers, trials
+from torchstash.tools.bench.storing.bare_sqlite import bare_sqlite
 from torchstash.tools.bench.storing.comparison import Comparison, Goal
 from torchstash.tools.bench.storing.workload import equal_tensors, state_dict
 
@@ -65,6 +66,7 @@ def _one_by_one(scale: Scale, folder: Path) -> Comparison:
             torch_keepers.content_store(),
             torch_keepers.torch_save_each(),
             libraries.safetensors_each(),
+            bare_sqlite(),
         ],
         make_work=partial(equal_tensors, scale.one_by_one, scale.small_bytes, folder),
         size_bytes=scale.one_by_one * scale.small_bytes,
