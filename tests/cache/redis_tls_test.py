@@ -16,10 +16,15 @@ from typing_extensions import override
 from torchstash.cache import BackendError, BackendRefusedError, BackendUnreachableError
 from torchstash.cache.network import Timeouts, TlsSettings
 from torchstash.cache.redis import RedisBackend
-from torchstash.proto.cache.v1.cache_sample_pb2 import OUTCOME_FAILED, OUTCOME_TIMED_OUT
+from torchstash.proto.cache.v1.cache_sample_pb2 import (
+    OUTCOME_FAILED,
+    OUTCOME_STORED,
+    OUTCOME_TIMED_OUT,
+)
 from torchstash.tests.cache.backend_contract import BackendContract, content
 from torchstash.tests.cache.faults.trial import Trial
 from torchstash.tests.cache.network_contract import PATIENT, Connect, NetworkContract
+from torchstash.tests.cache.servers.fault_proxy import FaultProxy
 from torchstash.tests.cache.servers.redis_tls import RedisTlsServer
 from torchstash.tests.cache.servers.valkey import ValkeyServer, valkey_cluster
 
@@ -230,7 +235,7 @@ class TestFaults:
         trial = Trial(f"rediss://localhost:{server.port}?{options}")
         trial.put_known()
         yield trial
-        trial.backend.close()
+        trial.close()
 
     @staticmethod
     def _set(server: RedisTlsServer, *settings: object) -> None:
@@ -269,6 +274,19 @@ class TestFaults:
         server.control_port = before
         self._set(server, "tls-port", server.port)
         trial.comes_back()
+
+    def test_flipped_bits(self, server: RedisTlsServer, papers: Papers) -> None:
+        with FaultProxy(server.port) as proxy:
+            options = urlencode({"ca_file": papers.authority})
+            trial = Trial(f"rediss://localhost:{proxy.port}?{options}")
+            trial.put_known()
+            proxy.corrupts_answers = True
+            proxy.cut()
+            # The record is refused before there is a value that the envelope could refuse.
+            trial.suffer(gets={OUTCOME_FAILED}, puts={OUTCOME_STORED, OUTCOME_FAILED})
+            proxy.corrupts_answers = False
+            trial.comes_back()
+            trial.close()
 
     def test_it_ends_and_comes_back_empty(self, server: RedisTlsServer, trial: Trial) -> None:
         server.kill()
