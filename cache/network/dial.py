@@ -17,20 +17,27 @@ def dial(
     """A connected socket; its addresses are tried in the order of the resolver.
 
     Raises:
-        BackendUnreachableError: No address of that name took the connection.
+        BackendUnreachableError: No address of that name took the connection, or it broke off.
         BackendTimeoutError: The time was up before one did.
         BackendRefusedError: TLS could not be agreed on: one side does not trust the other.
     """
     deadline = time.monotonic() + timeout_seconds
+    wanted = "take a connection"
     try:
         connected = _connect(host, port, deadline)
         if tls is None:
             return connected
+        wanted = "agree on TLS"
         return _secure(connected, host, tls, deadline)
     except TimeoutError as error:
         raise BackendTimeoutError(
-            f"{host}:{port} did not take a connection within {timeout_seconds} s; "
+            f"{host}:{port} did not {wanted} within {timeout_seconds} s; "
             "is it the right address, and is the server alive?"
+        ) from error
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+        raise BackendUnreachableError(
+            f"{host}:{port} broke off before TLS was agreed on ({error}); "
+            "is the server running there, and does it speak TLS?"
         ) from error
     except ssl.SSLError as error:
         raise BackendRefusedError(

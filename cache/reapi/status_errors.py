@@ -21,7 +21,7 @@ _MEANINGS: dict[grpc.StatusCode, tuple[type[BackendError], str]] = {
         BackendTimeoutError,
         "is it overloaded, or the network slow?",
     ),
-    grpc.StatusCode.INTERNAL: (BackendUnreachableError, "is it a server of this API?"),
+    grpc.StatusCode.INTERNAL: (BackendUnreachableError, "see the server's own log"),
     grpc.StatusCode.PERMISSION_DENIED: (BackendRefusedError, "check what the user may do"),
     grpc.StatusCode.RESOURCE_EXHAUSTED: (BackendFullError, "free some space, or raise its quota"),
     grpc.StatusCode.UNAUTHENTICATED: (BackendRefusedError, "check the token or the password"),
@@ -35,6 +35,10 @@ _MEANINGS: dict[grpc.StatusCode, tuple[type[BackendError], str]] = {
 # TLS that cannot be agreed on is UNAVAILABLE, too.
 _TLS_PHRASES = ("handshake failed", "CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
 
+# All that is seen of a server that wants TLS and is not spoken to in it, or refuses us for our
+# certificate.
+_BROKE_OFF = "Socket closed"
+
 
 def status_error(place: str, error: grpc.RpcError) -> BackendError:
     """The typed error that says what the failed call to the server at `place` means."""
@@ -42,6 +46,8 @@ def status_error(place: str, error: grpc.RpcError) -> BackendError:
     kind, advice = _MEANINGS.get(code, (BackendError, "see what it says"))
     if kind is BackendUnreachableError and any(phrase in details for phrase in _TLS_PHRASES):
         kind, advice = BackendRefusedError, "check that it speaks TLS, and the certificates"
+    elif kind is BackendUnreachableError and _BROKE_OFF in details:
+        advice = "is the server running there, does it want TLS, and a certificate of ours?"
     return kind(f"the remote cache at {place} failed with {code.name} ({details}); {advice}")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import time
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ import hiredis
 from torchstash.cache.buffers import BytesToFill
 from torchstash.cache.errors import (
     BackendProtocolError,
+    BackendRefusedError,
     BackendTimeoutError,
     BackendUnreachableError,
 )
@@ -72,6 +74,7 @@ class RespConnection:
         Raises:
             BackendTimeoutError: They did not come in time.
             BackendUnreachableError: The server broke off.
+            BackendRefusedError: It did, and told that it does not trust us.
             BackendProtocolError: What came is no RESP.
         """
         started = time.monotonic()
@@ -84,9 +87,16 @@ class RespConnection:
                 f"{time.monotonic() - started:.2f} s; is it overloaded, or the network slow?"
             ) from error
         except OSError as error:
-            raise BackendUnreachableError(
+            # TLS 1.3: only now it may tell that it does not trust us. Mostly it just closes.
+            is_refusal = isinstance(error, ssl.SSLError) and "CERTIFICATE" in str(error).upper()
+            kind = BackendRefusedError if is_refusal else BackendUnreachableError
+            is_tls = isinstance(self._socket, ssl.SSLSocket)
+            advice = (
+                "does it trust our certificate?" if is_tls else "does it take some without TLS?"
+            )
+            raise kind(
                 f"the Redis server at {self._place} broke off the connection ({error}); "
-                "is it still running?"
+                f"is it still running, and {advice}"
             ) from error
 
     def _send(self, parts: Sequence[Argument]) -> None:

@@ -7,6 +7,7 @@ then on each request goes to the master of its key's slot. A server that closed 
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 
 from torchstash.cache.errors import (
@@ -202,7 +203,8 @@ class Servers:
     def _pool(self, address: Address) -> _Pool:
         pool = self._pools.get(address)
         if pool is None:
-            pool = self._pools.setdefault(address, ConnectionPool(lambda: self._connect(address)))
+            # Not by way of `self`: what is dropped unclosed then closes its connections at once.
+            pool = self._pools.setdefault(address, ConnectionPool(partial(self._connect, address)))
         return pool
 
     def _exchange(self, address: Address, request: Request) -> list[object]:

@@ -1,9 +1,11 @@
 """Redis and Valkey, one server."""
 
+import gc
 import itertools
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -261,6 +263,17 @@ class TestRefusals:
         with pytest.raises(BackendClosedError):
             backend.get("key")
 
+    def test_dropped_unclosed(self, backend: RedisBackend) -> None:
+        dropped = RedisBackend("127.0.0.1", backend._settings["port"], timeouts=PATIENT)
+        dropped.get("key")
+        (pool,) = map(weakref.ref, dropped._opened._pools.values())
+        gc.disable()
+        try:
+            del dropped
+            assert pool() is None
+        finally:
+            gc.enable()
+
 
 class TestFaults:
     def test_idle_connections_that_the_server_closed(
@@ -293,7 +306,7 @@ def authority() -> trustme.CA:
 class TestTls:
     @pytest.fixture
     def secure(self, shared_server: ValkeyServer, authority: trustme.CA) -> Iterator[FaultProxy]:
-        """The wheel's Valkey speaks no TLS: a proxy before it does, as before many servers."""
+        """A proxy speaks TLS, as before many servers; `redis_tls_test` has one that does itself."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
         with FaultProxy(shared_server.port, tls=context) as proxy:

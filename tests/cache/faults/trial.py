@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection
 
 from torchstash.cache import (
+    Closable,
     MemorySink,
     RemoteCache,
     RemoteCachePassthroughSerde,
@@ -95,6 +96,11 @@ class Trial:
     def comes_back(self) -> None:
         """Ten seconds later, the time of a probe, `VALUE` comes back by itself."""
         self._until(lambda: self.cache.get(KEY) == VALUE)
+
+    def close(self) -> None:
+        """Close the backend. Else its connections last until a garbage collection."""
+        assert isinstance(self.backend, Closable)
+        self.backend.close()
 
     def _until(self, is_well: Callable[[], bool]) -> None:
         give_up = time.monotonic() + _PATIENCE_SECONDS

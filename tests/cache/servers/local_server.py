@@ -15,21 +15,33 @@ from typing import Self
 # Below the ports that the system gives to outgoing connections, so that a server which is
 # restarted finds its port free.
 _PORTS = range(20_000, 32_000)
-_READY_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 
 
+# Sockets that hold the ports which were given, so that no other test program gets one of them.
+_held: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port of loopback on which nothing listens."""
+    """A port of loopback on which nothing listens; on Linux nobody else's while this process lives.
+
+    A socket stays bound to it, without listening. Linux lets a server bind it as well that may use
+    addresses again, as all do that can be restarted; other systems do not.
+    """
     for _ in range(100):
         port = random.choice(_PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+        holder = socket.socket()
+        try:
+            holder.bind(("127.0.0.1", port))
+        except OSError:
+            holder.close()
+            continue
+        if sys.platform == "linux":
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            _held.append(holder)
+        else:
+            holder.close()
+        return port
     raise AssertionError(f"no port of {_PORTS} is free")
 
 
@@ -37,6 +49,7 @@ class LocalServer(ABC):
     """Running inside a `with` block. `start` and `kill` make it come and go on the same port."""
 
     host = "127.0.0.1"
+    ready_seconds = 60.0
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,6 +60,10 @@ class LocalServer(ABC):
     @abstractmethod
     def command(self) -> list[str]:
         """The program and its arguments."""
+
+    def environment(self) -> dict[str, str]:
+        """Its variables. One that is a Python program imports what the test does."""
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
 
     def is_ready(self) -> bool:
         """Whether it takes requests; to begin with, connections."""
@@ -63,10 +80,9 @@ class LocalServer(ABC):
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                # One that is a Python program imports what the test does.
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+                env=self.environment(),
             )
-        deadline = time.monotonic() + _READY_SECONDS
+        deadline = time.monotonic() + self.ready_seconds
         while not self.is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()

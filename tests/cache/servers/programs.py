@@ -12,7 +12,7 @@ def program(name: str) -> str:
     Raises:
         AssertionError: It is not there.
     """
-    told = os.environ.get(f"TORCHSTASH_{name.upper()}")
+    told = os.environ.get(f"TORCHSTASH_{name.upper().replace('-', '_')}")
     if told is not None:
         return str(Path(told).absolute())
     found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)

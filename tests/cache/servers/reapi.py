@@ -1,4 +1,4 @@
-"""A server of the Remote Execution API, strict and of our own: no wheel brings one that fits."""
+"""A server of the Remote Execution API, strict and of our own: it offers what a test asks for."""
 
 import sys
 from pathlib import Path

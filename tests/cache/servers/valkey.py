@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,12 +20,17 @@ class ValkeyServer(LocalServer):
     def __init__(self, folder: Path, *settings: str) -> None:
         super().__init__(folder)
         self.settings = settings
+        self.control_port = self.port
 
     @override
     def command(self) -> list[str]:
-        configuration = self.folder / "valkey.conf"
+        return [str(get_binary_path()), str(self.configuration(f"port {self.port}"))]
+
+    def configuration(self, *ports: str) -> Path:
+        """Its configuration file, in which `ports` are the lines that say where it listens."""
+        path = self.folder / "server.conf"
         lines = [
-            f"port {self.port}",
+            *ports,
             "bind 127.0.0.1",
             "protected-mode no",
             'save ""',
@@ -33,12 +38,12 @@ class ValkeyServer(LocalServer):
             f"dir {self.folder}",
             *self.settings,
         ]
-        configuration.write_text("\n".join(lines) + "\n")
-        return [str(get_binary_path()), str(configuration)]
+        path.write_text("\n".join(lines) + "\n")
+        return path
 
     def say(self, *command: object) -> str:
         """The first 64 KiB of the reply to a command, as it is."""
-        with socket.create_connection((self.host, self.port), 10) as connection:
+        with socket.create_connection((self.host, self.control_port), 10) as connection:
             words = [str(word).encode() for word in command]
             connection.sendall(
                 b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
@@ -47,28 +52,33 @@ class ValkeyServer(LocalServer):
 
 
 @contextmanager
-def valkey_cluster(folder: Path) -> Iterator[list[ValkeyServer]]:
-    """Three masters that share the slots equally."""
+def valkey_cluster(
+    folder: Path, start: Callable[..., ValkeyServer] = ValkeyServer
+) -> Iterator[list[ValkeyServer]]:
+    """Three masters that share the slots equally.
+
+    `start` makes one, not yet running, of a folder and the lines of its configuration file.
+    """
     with ExitStack() as stack:
+        bus_ports = [free_port() for _ in range(3)]
         servers = [
             stack.enter_context(
-                ValkeyServer(
+                start(
                     folder / f"{i}",
                     "cluster-enabled yes",
-                    f"cluster-port {free_port()}",
+                    f"cluster-port {bus_port}",
                     "cluster-node-timeout 1000",
                     "cluster-require-full-coverage no",
                 )
             )
-            for i in range(3)
+            for i, bus_port in enumerate(bus_ports)
         ]
         for i, server in enumerate(servers):
             first, last = i * _SLOTS // 3, (i + 1) * _SLOTS // 3 - 1
             assert server.say("CLUSTER", "ADDSLOTSRANGE", first, last) == "+OK\r\n"
             assert server.say("CLUSTER", "SET-CONFIG-EPOCH", i + 1) == "+OK\r\n"
-        for server in servers[1:]:
-            bus_port = server.settings[1].split()[1]
-            reply = servers[0].say("CLUSTER", "MEET", server.host, server.port, bus_port)
+        for server, bus_port in zip(servers[1:], bus_ports[1:], strict=True):
+            reply = servers[0].say("CLUSTER", "MEET", server.host, server.control_port, bus_port)
             assert reply == "+OK\r\n"
         wait_until_whole(servers)
         yield servers
