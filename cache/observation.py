@@ -6,9 +6,10 @@ raises in making, filling or logging one is counted as a dropped sample under th
 said once in the log, and forgotten.
 """
 
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from time import perf_counter_ns, time_ns
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -22,6 +23,8 @@ from torchstash.proto.cache.v1.cache_sample_pb2 import (
     Operation,
     Outcome,
 )
+
+T = TypeVar("T")
 
 _NS_PER_SECOND = 1_000_000_000
 
@@ -39,49 +42,64 @@ class Sampled(Protocol):
 class Observation:
     """From the beginning of an operation to the logging of its sample.
 
-    Of several measurements of one part the first stays: the innermost, where methods nest.
-
     Attributes:
         sample: What `_create_sample` gave, of any type. Only a `CacheSample` is filled.
-        cache: The cache whose operation it is.
+        timed: The cache whose operation it is; None while a part of it is timed, so that what is
+            called within is not timed twice.
     """
 
     # Of the class, so that an operation sets only what it has. No __slots__ for the same reason.
     _notes: OperationNotes | None = None
-    _transport_ns: int | None = None
-    _serde_ns: int | None = None
-    _value_size_bytes: int | None = None
-    _encoded_size_bytes: int | None = None
+    transport_ns: int | None = None
+    serde_ns: int | None = None
+    value_size_bytes: int | None = None
+    encoded_size_bytes: int | None = None
 
-    def __init__(
-        self,
-        sample: Any,  # noqa: ANN401 - a subclass's sample is of any type
-        cache: "Sampled",
-        operation: Operation,
-        key: str,
-    ) -> None:
+    def __init__(self, sample: Any, cache: "Sampled") -> None:  # noqa: ANN401 - a subclass's own
         self._started_ns = perf_counter_ns()
         self._started_unix_ns = time_ns()
         self.sample = sample
-        self.cache = cache
-        self._operation = operation
-        self._key = key
+        self.timed: Sampled | None = cache
+        self._cache = cache
         self._token: Token[Observation | None] = RUNNING.set(self)
 
-    def transported(self, data: object, since_ns: int) -> None:
-        """The backend took or gave `data`, or raised (None), and began at `since_ns`."""
-        if self._transport_ns is None:
-            self._transport_ns = perf_counter_ns() - since_ns
-            if self._encoded_size_bytes is None:
-                self._encoded_size_bytes = len(data) if type(data) is bytes else _size_bytes(data)
+    def fetch(self, get: Callable[[str], object], key: str) -> object:
+        """The data of `key`, by `get` of the backend."""
+        started_ns = perf_counter_ns()
+        try:
+            data = get(key)
+        finally:
+            self.transport_ns = perf_counter_ns() - started_ns
+        self.encoded_size_bytes = size_bytes(data)
+        return data
 
-    def converted(self, value: object, data: object, since_ns: int) -> None:
-        """The serde turned one into the other, or raised, and began at `since_ns`."""
-        if self._serde_ns is None:
-            self._serde_ns = perf_counter_ns() - since_ns
-            # Written out, because this runs for every operation.
-            self._value_size_bytes = len(value) if type(value) is bytes else _size_bytes(value)
-            self._encoded_size_bytes = len(data) if type(data) is bytes else _size_bytes(data)
+    def store(self, put: Callable[[str, object], None], key: str, data: object) -> None:
+        """Keep `data` under `key`, by `put` of the backend."""
+        self.encoded_size_bytes = size_bytes(data)
+        started_ns = perf_counter_ns()
+        try:
+            put(key, data)
+        finally:
+            self.transport_ns = perf_counter_ns() - started_ns
+
+    def decode(self, decode: Callable[[object], T], data: object) -> T:
+        """The value that `data` stand for, by `decode` of the serde."""
+        started_ns = perf_counter_ns()
+        try:
+            value = decode(data)
+        finally:
+            self.serde_ns = perf_counter_ns() - started_ns
+        self.value_size_bytes = size_bytes(value)
+        return value
+
+    def encode(self, encode: Callable[[T], object], value: T) -> object:
+        """The data that stand for `value`, by `encode` of the serde."""
+        self.value_size_bytes = size_bytes(value)
+        started_ns = perf_counter_ns()
+        try:
+            return encode(value)
+        finally:
+            self.serde_ns = perf_counter_ns() - started_ns
 
     @property
     def notes(self) -> OperationNotes:
@@ -90,33 +108,41 @@ class Observation:
             self._notes = OperationNotes()
         return self._notes
 
-    def ended(self, outcome: Outcome, error: BaseException | None = None) -> None:
+    def ended(
+        self,
+        cache_name: str,
+        operation: Operation,
+        key: str,
+        outcome: Outcome,
+        error: BaseException | None = None,
+    ) -> None:
         """The operation returned, or raised `error`. Logs the sample."""
         RUNNING.reset(self._token)
         sample = self.sample
         try:
             if isinstance(sample, CacheSample):
+                sample.cache_name = cache_name
+                sample.operation = operation
+                sample.key = key if key.isascii() else _utf8_text(key)
                 self._fill(sample, outcome)
             if error is not None:
                 self._set_reason(error)
         except Exception as dropped:  # noqa: BLE001 - the boundary of samples
-            drop_sample(type(self.cache).__name__, dropped)
+            drop_sample(cache_name, dropped)
         try:
-            self.cache._log_sample(sample)  # noqa: SLF001 - an override point, which we call
+            self._cache._log_sample(sample)  # noqa: SLF001 - an override point, which we call
         except Exception as dropped:  # noqa: BLE001 - the boundary of samples
-            drop_sample(type(self.cache).__name__, dropped)
+            drop_sample(cache_name, dropped)
 
     def _fill(self, sample: CacheSample, outcome: Outcome) -> None:
         total_ns = perf_counter_ns() - self._started_ns
-        cache = self.cache
-        key = self._key
-        sample.operation = self._operation
-        sample.key = key if key.isascii() else _utf8_text(key)
-        sample.cache_name = type(cache).__name__
+        cache = self._cache
         backend = getattr(cache, "backend", None)
-        if cache._named[0] is not backend:  # noqa: SLF001 - of this layer
-            cache._named = (backend, engine_name(backend))  # noqa: SLF001
-        sample.backend_name = cache._named[1]  # noqa: SLF001
+        named, backend_name = cache._named  # noqa: SLF001 - of this layer
+        if named is not backend:
+            backend_name = engine_name(backend)
+            cache._named = (backend, backend_name)  # noqa: SLF001
+        sample.backend_name = backend_name
         # An override may have set an outcome of its own: that it skipped the backend, say.
         if not sample.outcome:
             sample.outcome = outcome
@@ -125,25 +151,26 @@ class Observation:
             sample.trace_id, sample.span_id = trace
         if self._notes is not None:
             self._fill_notes(sample, self._notes, outcome)
-        if self._value_size_bytes is not None:
-            sample.value_size_bytes = self._value_size_bytes
-        if self._encoded_size_bytes is not None:
-            sample.encoded_size_bytes = self._encoded_size_bytes
-        start_time = sample.start_time
-        start_time.seconds, start_time.nanos = divmod(self._started_unix_ns, _NS_PER_SECOND)
+        if self.value_size_bytes is not None:
+            sample.value_size_bytes = self.value_size_bytes
+        if self.encoded_size_bytes is not None:
+            sample.encoded_size_bytes = self.encoded_size_bytes
+        start_time, unix_ns = sample.start_time, self._started_unix_ns
+        start_time.seconds = unix_ns // _NS_PER_SECOND
+        start_time.nanos = unix_ns % _NS_PER_SECOND
         if total_ns < _NS_PER_SECOND:
             # So are the parts of it. Written out here, because this runs for every operation.
             sample.total_duration.nanos = total_ns
-            if self._transport_ns is not None:
-                sample.transport_duration.nanos = self._transport_ns
-            if self._serde_ns is not None:
-                sample.serde_duration.nanos = self._serde_ns
+            if self.transport_ns is not None:
+                sample.transport_duration.nanos = self.transport_ns
+            if self.serde_ns is not None:
+                sample.serde_duration.nanos = self.serde_ns
             return
         _set_duration(sample.total_duration, total_ns)
-        if self._transport_ns is not None:
-            _set_duration(sample.transport_duration, self._transport_ns)
-        if self._serde_ns is not None:
-            _set_duration(sample.serde_duration, self._serde_ns)
+        if self.transport_ns is not None:
+            _set_duration(sample.transport_duration, self.transport_ns)
+        if self.serde_ns is not None:
+            _set_duration(sample.serde_duration, self.serde_ns)
 
     def _fill_notes(self, sample: CacheSample, notes: OperationNotes, outcome: Outcome) -> None:
         if notes.outcome is not None and outcome in (OUTCOME_MISS, OUTCOME_STORED):
@@ -156,7 +183,7 @@ class Observation:
         if notes.engine_name:
             sample.backend_name = notes.engine_name
         if notes.stored_size_bytes is not None:
-            self._encoded_size_bytes = notes.stored_size_bytes
+            self.encoded_size_bytes = notes.stored_size_bytes
         for name, text in notes.attributes.items():
             sample.attributes[name] = _utf8_text(text)
 
@@ -214,7 +241,7 @@ def _utf8_text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _size_bytes(data: object) -> int | None:
+def size_bytes(data: object) -> int | None:
     """The size of what has one of its own."""
     if type(data) is bytes:
         return len(data)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 from torchstash.cache.backend import RemoteCacheBackend
 from torchstash.cache.capabilities import ComputeOnce
 from torchstash.cache.counters import cache_counters
-from torchstash.cache.observation import RUNNING, Observation, drop_sample
+from torchstash.cache.observation import RUNNING, Observation, drop_sample, size_bytes
 from torchstash.cache.operation_notes import outcome_of
 from torchstash.cache.serde import RemoteCacheSerde
 from torchstash.cache.sinks import SampleSink, default_sink
@@ -24,7 +24,6 @@ from torchstash.proto.cache.v1.cache_sample_pb2 import (
     OUTCOME_MISS,
     OUTCOME_STORED,
     CacheSample,
-    Operation,
 )
 
 T = TypeVar("T")
@@ -72,7 +71,7 @@ class RemoteCache(Generic[T]):
     def get(self, key: str) -> T | None:
         """The value of `key`, or None. Raises what the backend and the serde raise."""
         name = type(self).__name__
-        observation = self._observe(OPERATION_GET, key)
+        observation = self._observe()
         sample = None if observation is None else observation.sample
         try:
             value = self._get(key, sample)
@@ -80,11 +79,12 @@ class RemoteCache(Generic[T]):
             if isinstance(error, Exception):
                 cache_counters.exception(name)
             if observation is not None:
-                observation.ended(outcome_of(error), error)
+                observation.ended(name, OPERATION_GET, key, outcome_of(error), error)
             raise
         cache_counters.get(name, value)
         if observation is not None:
-            observation.ended(OUTCOME_MISS if value is None else OUTCOME_HIT)
+            outcome = OUTCOME_MISS if value is None else OUTCOME_HIT
+            observation.ended(name, OPERATION_GET, key, outcome)
         return value
 
     def put(self, key: str, value: T) -> None:
@@ -96,7 +96,7 @@ class RemoteCache(Generic[T]):
         if value is None:
             raise ValueError(f"None was put under {key!r}, but None stands for no value at all")
         name = type(self).__name__
-        observation = self._observe(OPERATION_PUT, key)
+        observation = self._observe()
         sample = None if observation is None else observation.sample
         try:
             self._put(key, value, sample)
@@ -104,11 +104,11 @@ class RemoteCache(Generic[T]):
             if isinstance(error, Exception):
                 cache_counters.exception(name)
             if observation is not None:
-                observation.ended(outcome_of(error), error)
+                observation.ended(name, OPERATION_PUT, key, outcome_of(error), error)
             raise
         cache_counters.put(name)
         if observation is not None:
-            observation.ended(OUTCOME_STORED)
+            observation.ended(name, OPERATION_PUT, key, OUTCOME_STORED)
 
     def get_or_compute(self, key: str, compute: Callable[[], T]) -> T:
         """The value of `key`; where there is none, what `compute` returns, which is put.
@@ -132,15 +132,13 @@ class RemoteCache(Generic[T]):
             raise
         return computed
 
-    def _observe(self, operation: Operation, key: str) -> Observation | None:
+    def _observe(self) -> Observation | None:
         try:
             sample = self._create_sample()
         except Exception as error:  # noqa: BLE001 - the boundary of samples
             drop_sample(type(self).__name__, error)
             return None
-        if sample is None:
-            return None
-        return Observation(sample, self, operation, key)
+        return None if sample is None else Observation(sample, self)
 
     def _create_sample(self) -> Sample | None:
         """A new sample of one operation, or None: it is not sampled. Override to make your own."""
@@ -154,104 +152,81 @@ class RemoteCache(Generic[T]):
 
     def _get(self, key: str, sample: Sample | None) -> T | None:
         """Get a value. Override to change the key, or what is done about errors."""
-        kind = type(self)
         observation = RUNNING.get()
-        if (
-            observation is None
-            or observation.cache is not self
-            or (
-                # Our own time themselves; overrides of them are timed here.
-                kind._backend_get is RemoteCache._backend_get  # noqa: SLF001 - of this class
-                and kind._decode is RemoteCache._decode  # noqa: SLF001 - of this class
-            )
-        ):
+        if observation is None or observation.timed is not self:
             data = self._backend_get(key)
             return None if data is None else self._decode(data, sample)
-        data = self._timed_backend_get(observation, key)
-        if data is None:
-            return None
-        value = None
-        started_ns = perf_counter_ns()
+        # Both are timed here, overridden or not, so they need not do it themselves.
+        observation.timed = None
         try:
-            value = self._decode(data, sample)
+            asked_ns = perf_counter_ns()
+            try:
+                data = self._backend_get(key)
+            finally:
+                answered_ns = perf_counter_ns()
+                observation.transport_ns = answered_ns - asked_ns
+            if data is None:
+                return None
+            observation.encoded_size_bytes = size_bytes(data)
+            try:
+                value = self._decode(data, sample)
+            finally:
+                observation.serde_ns = perf_counter_ns() - answered_ns
+            observation.value_size_bytes = size_bytes(value)
+            return value
         finally:
-            observation.converted(value, data, started_ns)
-        return value
+            observation.timed = self
 
     def _put(self, key: str, value: T, sample: Sample | None) -> None:
         """Put a value. Override to change the key, or what is done about errors."""
         observation = RUNNING.get()
-        if observation is None or observation.cache is not self:
+        if observation is None or observation.timed is not self:
             self._backend_put(key, self._encode(value, sample))
             return
-        data = None
-        started_ns = perf_counter_ns()
+        observation.timed = None
+        observation.value_size_bytes = size_bytes(value)
         try:
-            data = self._encode(value, sample)
+            started_ns = perf_counter_ns()
+            try:
+                data = self._encode(value, sample)
+            finally:
+                encoded_ns = perf_counter_ns()
+                observation.serde_ns = encoded_ns - started_ns
+            observation.encoded_size_bytes = size_bytes(data)
+            try:
+                self._backend_put(key, data)
+            finally:
+                observation.transport_ns = perf_counter_ns() - encoded_ns
         finally:
-            observation.converted(value, data, started_ns)
-        started_ns = perf_counter_ns()
-        try:
-            self._backend_put(key, data)
-        finally:
-            observation.transported(data, started_ns)
+            observation.timed = self
 
-    def _timed_backend_get(self, observation: Observation, key: str) -> object:
-        data = None
-        started_ns = perf_counter_ns()
-        try:
-            data = self._backend_get(key)
-        finally:
-            observation.transported(data, started_ns)
-        return data
+    # Those that follow time themselves where an override calls them in place of the two above.
 
     def _decode(self, data: object, sample: Sample | None) -> T:
         """The value that `data` stand for."""
         observation = RUNNING.get()
-        if observation is None or observation.cache is not self:
+        if observation is None or observation.timed is not self:
             return self.serde.decode(data)
-        value = None
-        started_ns = perf_counter_ns()
-        try:
-            value = self.serde.decode(data)
-        finally:
-            observation.converted(value, data, started_ns)
-        return value
+        return observation.decode(self.serde.decode, data)
 
     def _encode(self, value: T, sample: Sample | None) -> object:
         """The data that stand for `value`."""
         observation = RUNNING.get()
-        if observation is None or observation.cache is not self:
+        if observation is None or observation.timed is not self:
             return self.serde.encode(value)
-        data = None
-        started_ns = perf_counter_ns()
-        try:
-            data = self.serde.encode(value)
-        finally:
-            observation.converted(value, data, started_ns)
-        return data
+        return observation.encode(self.serde.encode, value)
 
     def _backend_get(self, key: str) -> object:
         """The data of `key`, or None."""
         observation = RUNNING.get()
-        if observation is None or observation.cache is not self:
+        if observation is None or observation.timed is not self:
             return self.backend.get(key)
-        data = None
-        started_ns = perf_counter_ns()
-        try:
-            data = self.backend.get(key)
-        finally:
-            observation.transported(data, started_ns)
-        return data
+        return observation.fetch(self.backend.get, key)
 
     def _backend_put(self, key: str, data: object) -> None:
         """Keep `data` under `key`."""
         observation = RUNNING.get()
-        if observation is None or observation.cache is not self:
+        if observation is None or observation.timed is not self:
             self.backend.put(key, data)
-            return
-        started_ns = perf_counter_ns()
-        try:
-            self.backend.put(key, data)
-        finally:
-            observation.transported(data, started_ns)
+        else:
+            observation.store(self.backend.put, key, data)

@@ -18,13 +18,16 @@ class TraceContext(NamedTuple):
 
 def current_trace() -> TraceContext | None:
     """The span that is current in this context; None: there is none."""
-    if _MODULE not in sys.modules:
-        return None
+    module = sys.modules.get(_MODULE)
     # A module that another thread is importing just now may have nothing in it yet.
-    get_current_span = getattr(sys.modules.get(_MODULE), "get_current_span", None)
+    get_current_span = None if module is None else getattr(module, "get_current_span", None)
     if get_current_span is None:
         return None
-    context = get_current_span().get_span_context()
+    span = get_current_span()
+    # What it gives where there is none: told apart here, because this runs for every sample.
+    if span is getattr(module, "INVALID_SPAN", None):
+        return None
+    context = span.get_span_context()
     if not context.is_valid:
         return None
     return TraceContext(context.trace_id.to_bytes(16, "big"), context.span_id.to_bytes(8, "big"))

@@ -182,20 +182,21 @@ class DiskBackend(
         packed, verified = self._packed, self._verified_extents
         try:
             known_at = verified.known_at(offset_bytes, row.digest)
-            # Bytes that are noted as right were so after the file had this stamp.
-            stamp = packed.stamp() if known_at is None else known_at
-            data = packed.read(offset_bytes, row.size_bytes)
             if known_at is not None:
-                if len(data) == row.size_bytes and packed.stamp() == known_at:
+                data = packed.read_unchanged(offset_bytes, row.size_bytes, known_at)
+                if data is not None:
                     return data, True
                 verified.forget(known_at)
+            # Bytes that are noted as right were so after the file had this stamp.
+            stamp = packed.stamp()
+            data = packed.read(offset_bytes, row.size_bytes)
         except OSError as error:
             typed = backend_error(self._folder, error)
             if isinstance(typed, BackendMissingError):
                 return None, False
             raise typed from error
         is_right = digest_bytes(data) == row.digest
-        if is_right and known_at is None and stamp is not None:
+        if is_right and stamp is not None:
             verified.note(stamp, offset_bytes, row.digest)
         return data, is_right
 

@@ -78,6 +78,15 @@ class PackedFile:
             if self._on_network:
                 os.close(descriptor)
 
+    def read_unchanged(self, offset_bytes: int, size_bytes: int, stamp: Stamp) -> bytes | None:
+        """The bytes there, all of them, if the file has this stamp after they were read."""
+        descriptor = self._descriptor if self._descriptor >= 0 else self.open()
+        data = os.pread(descriptor, size_bytes, offset_bytes)
+        # Written out, because this is most of a hit.
+        found = os.fstat(descriptor)
+        is_unchanged = (found.st_mtime_ns, found.st_ctime_ns, found.st_size) == stamp
+        return data if is_unchanged and len(data) == size_bytes else None
+
     def read_into(self, offset_bytes: int, target: memoryview) -> int:
         """Fill `target` with the bytes there; how many there were."""
         descriptor = self._for_reading()

@@ -119,10 +119,13 @@ class Envelope(Wrapper):
     @override
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
         opened: dict[str, bytes] = {}
+        head_bytes, open_parts = self._head_bytes, self._sealer.open
         for key, data in super().get_many(keys).items():
-            value = self._open_whole(key, encode_key(key), data)
-            if value is not None:
-                opened[key] = value
+            rest = data[head_bytes:] if len(data) < _COPIED_BYTES else memoryview(data)[head_bytes:]
+            try:
+                opened[key] = open_parts(encode_key(key), data[:head_bytes], rest)
+            except RejectedError as error:
+                self._reject(key, error)
         return opened
 
     @override

@@ -19,13 +19,13 @@ SIGNATURE_NONE: Final = 0
 SIGNATURE_HMAC_SHA256: Final = 1
 
 SIGNATURE_BYTES: Final = 32
-_BINDING_BYTES: Final = 16
+BINDING_BYTES: Final = 16
 
-_BEGINNING: Final = MAGIC + bytes([VERSION])
+BEGINNING: Final = MAGIC + bytes([VERSION])
 # After that: codec, signature, length of the key id, payload size, value size, digest.
 _FIELDS: Final = struct.Struct("<BBBQQ32s")
-_BOUND_BYTES: Final = len(_BEGINNING) + _FIELDS.size
-FIXED_BYTES: Final = _BOUND_BYTES + _BINDING_BYTES
+BOUND_BYTES: Final = len(BEGINNING) + _FIELDS.size
+FIXED_BYTES: Final = BOUND_BYTES + BINDING_BYTES
 _LENGTHS: Final = struct.Struct("<QQ")
 
 
@@ -55,27 +55,31 @@ class Header(NamedTuple):
 
 def pack_header(header: Fields, entry: bytes) -> bytes:
     """The bytes of a header, bound to the entry that it belongs to."""
-    bound = _BEGINNING + _FIELDS.pack(*header)
-    return bound + blake3(entry + bound).digest(_BINDING_BYTES)
+    bound = BEGINNING + _FIELDS.pack(*header)
+    return bound + binding(entry + bound)
 
 
-def unpack_header(data: bytes) -> Fields | str:
-    """The header at the beginning of `data`, or what is wrong with it. Checks nothing else."""
+def unpack_header(data: bytes) -> Fields | None:
+    """The header at the beginning of `data`. None: there is none, and `header_fault` tells why."""
+    if len(data) < FIXED_BYTES or not data.startswith(BEGINNING):
+        return None
+    fields: Fields = _FIELDS.unpack_from(data, len(BEGINNING))
+    return fields
+
+
+def header_fault(data: bytes) -> str:
+    """Why no header stands at the beginning of `data`."""
     if len(data) < FIXED_BYTES:
         return f"it has {len(data)} bytes, fewer than an envelope"
-    if data.startswith(_BEGINNING):
-        fields: Fields = _FIELDS.unpack_from(data, len(_BEGINNING))
-        return fields
     if not data.startswith(MAGIC):
         return "it is no envelope"
     version = data[len(MAGIC)]
     return f"its envelope has version {version}, and this torchstash reads {VERSION}"
 
 
-def is_bound(entry: bytes, head: bytes) -> bool:
-    """Whether a header is as it was written, and was written for this entry."""
-    expected = blake3(entry + head[:_BOUND_BYTES]).digest(_BINDING_BYTES)
-    return head[_BOUND_BYTES:FIXED_BYTES] == expected
+def binding(bound: bytes) -> bytes:
+    """What binds a header to its entry: a digest of the entry, and after it the header so far."""
+    return blake3(bound).digest(BINDING_BYTES)
 
 
 def entry_name(namespace: bytes, key: bytes) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torchstash.cache.blake3_hasher import hash_whole
 from torchstash.cache.envelope.frame import (
+    BOUND_BYTES,
     CODEC_RAW,
     CODEC_ZSTD,
     FIXED_BYTES,
@@ -13,8 +14,9 @@ from torchstash.cache.envelope.frame import (
     SIGNATURE_HMAC_SHA256,
     SIGNATURE_NONE,
     Header,
+    binding,
     entry_name,
-    is_bound,
+    header_fault,
     pack_header,
     unpack_header,
 )
@@ -66,8 +68,12 @@ class Sealer:
     ) -> None:
         self._namespace = namespace
         self._compression = compression
-        self._keys = {key.key_id.encode("ascii"): key.secret for key in signing_keys}
-        self._first: tuple[bytes, bytes | None] = next(iter(self._keys.items()), (b"", None))
+        # Of each key what has taken in its secret, and is copied for each signature.
+        self._keys = {
+            key.key_id.encode("ascii"): hmac.new(key.secret, digestmod="sha256")
+            for key in signing_keys
+        }
+        self._first: tuple[bytes, hmac.HMAC | None] = next(iter(self._keys.items()), (b"", None))
         self._head_bytes = FIXED_BYTES
         if self._keys:
             self._head_bytes += len(self._first[0]) + SIGNATURE_BYTES
@@ -89,15 +95,15 @@ class Sealer:
             compressed = compress_if_smaller(value, compression.level)
             if compressed is not None:
                 codec, payload = CODEC_ZSTD, compressed
-        key_id, secret = self._first
+        key_id, keyed = self._first
         entry = entry_name(self._namespace, key)
-        signature = SIGNATURE_NONE if secret is None else SIGNATURE_HMAC_SHA256
+        signature = SIGNATURE_NONE if keyed is None else SIGNATURE_HMAC_SHA256
         digest = hash_whole(payload)
         fields = (codec, signature, len(key_id), len(payload), len(value), digest)
         head = pack_header(fields, entry)
-        if secret is not None:
+        if keyed is not None:
             head += key_id
-            head += _sign(secret, entry, head, payload)
+            head += _sign(keyed, entry + head, payload)
         return head, payload
 
     def open(self, key: bytes, head: bytes, rest: bytes | memoryview) -> bytes:
@@ -115,8 +121,8 @@ class Sealer:
             RejectedError: Something is wrong.
         """
         header = unpack_header(head)
-        if isinstance(header, str):
-            raise RejectedError(header)
+        if header is None:
+            raise RejectedError(header_fault(head))
         codec, signature, key_id_bytes, payload_bytes, value_bytes, digest = header
         start = FIXED_BYTES + key_id_bytes + (SIGNATURE_BYTES if signature else 0)
         if (
@@ -131,7 +137,7 @@ class Sealer:
         if start != len(head):
             head, rest = _cut(head, rest, start)
         entry = entry_name(self._namespace, key)
-        if not is_bound(entry, head):
+        if binding(entry + head[:BOUND_BYTES]) != head[BOUND_BYTES:FIXED_BYTES]:
             raise RejectedError("its header is damaged, or of another key or namespace")
         if self._keys:
             self._verify(entry, head, rest, is_signed=bool(signature))
@@ -168,17 +174,17 @@ class Sealer:
         if not is_signed:
             raise RejectedError("it is not signed")
         key_id = head[FIXED_BYTES:-SIGNATURE_BYTES]
-        secret = self._keys.get(key_id)
-        if secret is None:
+        keyed = self._keys.get(key_id)
+        if keyed is None:
             raise RejectedError(f"it is signed with the unknown key {key_id!r}")
-        expected = _sign(secret, entry, head[:-SIGNATURE_BYTES], payload)
+        expected = _sign(keyed, entry + head[:-SIGNATURE_BYTES], payload)
         if not hmac.compare_digest(head[-SIGNATURE_BYTES:], expected):
             raise RejectedError("its signature is wrong")
 
 
-def _sign(secret: bytes, entry: bytes, head: bytes, payload: bytes | memoryview) -> bytes:
-    signature = hmac.new(secret, entry, "sha256")
-    signature.update(head)
+def _sign(keyed: hmac.HMAC, before: bytes, payload: bytes | memoryview) -> bytes:
+    signature = keyed.copy()
+    signature.update(before)
     signature.update(payload)
     return signature.digest()
 

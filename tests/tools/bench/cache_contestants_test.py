@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from torchstash.cache import MemorySink
 from torchstash.tools.bench.caching import disk, overhead, stores
 from torchstash.tools.bench.caching.values import Values
 from torchstash.tools.bench.contestant import Contestant
@@ -24,6 +25,17 @@ def test_everyone_does_the_work(
     for result in measure(case, contestants, Values(size_bytes, tmp_path), _EFFORT):
         assert result.problem is None, result
         assert result.seconds
+
+
+def test_samples_that_are_compared_say_the_same(tmp_path: Path) -> None:
+    said = []
+    for contestant in overhead.contestants(sink := MemorySink()):
+        if contestant.name in (overhead.OURS_SAMPLED, overhead.TORCH_SAMPLED):
+            contestant.prepare(Values(0, tmp_path)).call()
+            said.append({field.name for field, _ in sink.samples[-1].ListFields()})
+    assert len(sink.samples) == 2
+    assert said[0] == said[1]
+    assert len(said[0]) == 11
 
 
 @pytest.mark.parametrize("name", list(stores.STORES))

@@ -13,10 +13,10 @@ def test_everyone_is_measured_and_nothing_is_left(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     record = json.loads((tmp_path / "cache.json").read_text())
-    assert len(record["results"]) == 4 + 2 * 2 * 4 + 2 * 3 * 6 + 2 * 5
+    assert len(record["results"]) == 5 + 2 * 2 * 4 + 2 * 3 * 6 + 2 * 5
     without = [result["contestant"] for result in record["results"] if result["problem"]]
     assert without == ["torch RemoteCache, redis-py, at once"]
-    assert len(record["figures"]) == 6
+    assert len(record["figures"]) == 9
     assert [path.name for path in tmp_path.iterdir()] == ["cache.json"]
     # Nothing is moved by a backend that does nothing.
     assert "nothing: us per call" in done.stdout

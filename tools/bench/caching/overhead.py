@@ -1,4 +1,13 @@
-"""What a `RemoteCache` costs beside its backend: a get from a backend that does nothing."""
+"""What a `RemoteCache` costs beside its backend: a get from a backend that does nothing.
+
+"Sampled" is the same work on both sides: one `CacheSample` with when, what, how it ended, sizes and
+three durations, handed to a sink that does nothing with it. Ours makes it of itself; PyTorch's
+leaves that to its user, who has the methods that `Sampled` below overrides. An "empty sample" is
+what PyTorch's costs where one is made, and nothing is written into it.
+"""
+
+from time import perf_counter_ns, time_ns
+from typing import Any
 
 from typing_extensions import override
 
@@ -9,6 +18,11 @@ from torchstash.cache import (
     RemoteCachePassthroughSerde,
     SampleSink,
 )
+from torchstash.proto.cache.v1.cache_sample_pb2 import (
+    OPERATION_GET,
+    OUTCOME_HIT,
+    OUTCOME_MISS,
+)
 from torchstash.tools.bench.caching.values import Values
 from torchstash.tools.bench.checks import equal_to
 from torchstash.tools.bench.contestant import Contestant, Trial
@@ -18,6 +32,7 @@ OURS = "torchstash RemoteCache"
 OURS_SAMPLED = "torchstash RemoteCache, sampled"
 TORCH = "torch RemoteCache"
 TORCH_SAMPLED = "torch RemoteCache, sampled"
+TORCH_EMPTY = "torch RemoteCache, empty sample"
 
 _KEY = "0123456789abcdef"
 _VALUE = b"value"
@@ -39,13 +54,17 @@ class _NoSink(SampleSink):
         pass
 
 
-def contestants() -> list[Contestant[Values]]:
-    """Ours and PyTorch's, without samples and with them."""
+_NO_SINK = _NoSink()
+
+
+def contestants(sink: SampleSink = _NO_SINK) -> list[Contestant[Values]]:
+    """Ours and PyTorch's, without samples and with them, which go to `sink`."""
     return [
         Contestant(OURS, "cpu", lambda _: _ours(None)),
-        Contestant(OURS_SAMPLED, "cpu", lambda _: _ours(_NoSink())),
-        Contestant(TORCH, "cpu", lambda _: _torch(sampled=False)),
-        Contestant(TORCH_SAMPLED, "cpu", lambda _: _torch(sampled=True)),
+        Contestant(OURS_SAMPLED, "cpu", lambda _: _ours(sink)),
+        Contestant(TORCH, "cpu", lambda _: _torch(TORCH, sink)),
+        Contestant(TORCH_EMPTY, "cpu", lambda _: _torch(TORCH_EMPTY, sink)),
+        Contestant(TORCH_SAMPLED, "cpu", lambda _: _torch(TORCH_SAMPLED, sink)),
     ]
 
 
@@ -54,7 +73,7 @@ def _ours(sink: SampleSink | None) -> Trial:
     return Trial(lambda: cache.get(_KEY), equal_to(_VALUE))
 
 
-def _torch(*, sampled: bool) -> Trial:
+def _torch(name: str, sink: SampleSink) -> Trial:
     try:
         from torch._inductor import remote_cache  # noqa: PLC0415 - a peer that may be missing
     except ImportError as error:
@@ -69,14 +88,38 @@ def _torch(*, sampled: bool) -> Trial:
         def _put(self, key: str, data: bytes) -> None:
             pass
 
-    class Sampled(remote_cache.RemoteCache[bytes]):
+    class Empty(remote_cache.RemoteCache[bytes]):
         @override
         def _create_sample(self) -> remote_cache.Sample | None:
             # Of any type: all that is filled in is the reason of a failure.
             return CacheSample()
 
-    serde = remote_cache.RemoteCachePassthroughSerde[bytes]()
-    cache: remote_cache.RemoteCache[bytes] = (
-        Sampled(Backend(), serde) if sampled else remote_cache.RemoteCache(Backend(), serde)
-    )
+    class Sampled(Empty):
+        @override
+        def _get(self, key: str, sample: Any) -> bytes | None:
+            unix_ns, started_ns = time_ns(), perf_counter_ns()
+            data: Any = self._backend_get(key)
+            answered_ns = perf_counter_ns()
+            value = None if data is None else self._decode(data, sample)
+            ended_ns = perf_counter_ns()
+            sample.cache_name = type(self).__name__
+            sample.backend_name = type(self.backend).__name__
+            sample.operation = OPERATION_GET
+            sample.key = key
+            sample.outcome = OUTCOME_MISS if value is None else OUTCOME_HIT
+            sample.start_time.seconds, sample.start_time.nanos = divmod(unix_ns, 10**9)
+            sample.total_duration.nanos = ended_ns - started_ns
+            sample.transport_duration.nanos = answered_ns - started_ns
+            if value is not None:
+                sample.serde_duration.nanos = ended_ns - answered_ns
+                sample.encoded_size_bytes = len(data)
+                sample.value_size_bytes = len(value)
+            return value
+
+        @override
+        def _log_sample(self, sample: Any) -> None:
+            sink.log(sample)
+
+    kind = {TORCH_EMPTY: Empty, TORCH_SAMPLED: Sampled}.get(name, remote_cache.RemoteCache)
+    cache = kind(Backend(), remote_cache.RemoteCachePassthroughSerde[bytes]())
     return Trial(lambda: cache.get(_KEY), equal_to(_VALUE))
