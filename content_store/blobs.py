@@ -9,7 +9,6 @@ device a file goes slice by slice, through pinned memory.
 
 import os
 from io import FileIO
-from typing import cast
 
 import torch
 
@@ -19,7 +18,13 @@ from torchstash.cache.disk import Blob
 from torchstash.content_store.device_filling import ShortFileError, storage_from_file
 from torchstash.content_store.devices import CPU, moved
 from torchstash.content_store.errors import CorruptStorageError
-from torchstash.content_store.memory import empty_storage, forget_pages, readable, writable
+from torchstash.content_store.memory import (
+    empty_storage,
+    forget_pages,
+    map_file,
+    readable,
+    writable,
+)
 
 # What tells a file from another that takes its place: inode, size, time of modification.
 _Identity = tuple[int, int, int]
@@ -77,7 +82,7 @@ class _DamagedError(Exception):
 
 
 def _on_host(path: str, blob: Blob, *, mapped: bool, must_check: bool) -> torch.UntypedStorage:
-    mapping = _mapping(path, blob.size_bytes) if mapped else None
+    mapping = map_file(path, blob.size_bytes) if mapped else None
     storage = _read(path, blob.size_bytes) if mapping is None else mapping
     if must_check:
         _require_digest(hash_whole(readable(storage)), blob.digest)
@@ -121,18 +126,6 @@ def _status(blob: Blob, path: str) -> _Identity:
     if status.st_size != blob.size_bytes:
         raise _DamagedError(f"{path} has {status.st_size} of {blob.size_bytes} bytes")
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _mapping(path: str, size_bytes: int) -> torch.UntypedStorage | None:
-    """The file as a private mapping; None where there can be none."""
-    try:
-        # PyTorch itself refuses to map a file that is too short.
-        mapping = torch.UntypedStorage.from_file(path, False, size_bytes)
-        return cast("torch.UntypedStorage", mapping)
-    except (RuntimeError, UnicodeEncodeError):
-        # This process has no more mappings, the file system has none at all, the path is
-        # not UTF-8, which PyTorch insists on, or the file is gone: which reading it tells.
-        return None
 
 
 def _read(path: str, size_bytes: int) -> torch.UntypedStorage:

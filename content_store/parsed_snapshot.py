@@ -18,12 +18,14 @@ class ParsedSnapshot:
         name: Of the snapshot.
         manifest: All of it, with its tree.
         storages: How each storage is kept.
-        descriptions: What each tensor is, over the storage at its index.
+        indices: For each tensor, which of the storages it is over.
+        descriptions: What each tensor is, over that storage.
     """
 
     name: str
     manifest: SnapshotManifest
     storages: list[StoredStorage]
+    indices: list[int]
     descriptions: list[Description]
 
     def places(self) -> dict[int, str]:
@@ -54,18 +56,20 @@ def parse_snapshot(data: bytes, name: str) -> ParsedSnapshot:
         storages = stored_storages(manifest)
     except ValueError as error:
         raise damaged_snapshot(name, str(error)) from error
-    known = [(storage.digest.raw, storage.size_bytes) for storage in storages]
+    tensors = manifest.tensors
+    indices = [tensor.storage_index for tensor in tensors]
+    if indices and max(indices) >= len(storages):
+        raise damaged_snapshot(name, f"it has no storage {max(indices)}")
+    # Serialized again, because equal kinds of tensors are checked once by their bytes.
+    serialized = [tensor.metadata.SerializeToString() for tensor in tensors]
     descriptions = []
-    for i, tensor in enumerate(manifest.tensors):
-        index = tensor.storage_index
-        if index >= len(known):
-            raise damaged_snapshot(name, f"it has no storage {index}")
-        serialized = tensor.metadata.SerializeToString(deterministic=True)
-        digest, description = decode(serialized, f"{name}, number {i}")
-        if (digest, description.storage_size_bytes) != known[index]:
+    for i, (index, metadata) in enumerate(zip(indices, serialized, strict=True)):
+        digest, description = decode(metadata, f"{name}, number {i}")
+        storage = storages[index]
+        if digest != storage.digest.raw or description.storage_size_bytes != storage.size_bytes:
             raise damaged_snapshot(name, f"tensor {i} and storage {index} contradict each other")
         descriptions.append(description)
-    return ParsedSnapshot(name, manifest, storages, descriptions)
+    return ParsedSnapshot(name, manifest, storages, indices, descriptions)
 
 
 def damaged_snapshot(name: str, problem: str) -> CorruptMetadataError:

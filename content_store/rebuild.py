@@ -8,6 +8,8 @@ Making one is not an operation of the user's program: no dispatch mode sees it (
 tensor read under `FakeTensorMode` is real), and no default device moves it.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import nn
 
@@ -34,14 +36,35 @@ def rebuild_plain(view: PlainView, storage: torch.UntypedStorage) -> torch.Tenso
     """
     try:
         with without_dispatch_modes():
-            tensor = torch.empty(0, dtype=view.dtype, device=storage.device)
-            # Nothing records this: the tensor does not ask for a gradient yet.
-            tensor.set_(storage, view.offset_elements, view.sizes, view.strides)
-            if view.is_parameter:
-                return nn.Parameter(tensor, requires_grad=view.requires_grad)
-            return tensor.requires_grad_() if view.requires_grad else tensor
+            return _plain(view, storage)
     except (RuntimeError, OverflowError) as error:
-        raise CorruptMetadataError(f"PyTorch refuses the recorded tensor: {error}") from error
+        raise _refused(error) from error
+
+
+def rebuild_all(
+    described: Iterable[tuple[Description, torch.UntypedStorage]],
+) -> list[torch.Tensor]:
+    """`rebuild_described` for each."""
+    try:
+        with without_dispatch_modes():
+            return [
+                rebuild(description.metadata, storage)
+                if description.plain is None
+                else _plain(description.plain, storage)
+                for description, storage in described
+            ]
+    except (RuntimeError, OverflowError) as error:
+        raise _refused(error) from error
+
+
+def _plain(view: PlainView, storage: torch.UntypedStorage) -> torch.Tensor:
+    dtype, sizes, strides, offset_elements, requires_grad, is_parameter, _ = view
+    tensor = torch.empty(0, dtype=dtype, device=storage.device)
+    # Nothing records this: the tensor does not ask for a gradient yet.
+    tensor.set_(storage, offset_elements, sizes, strides)
+    if is_parameter:
+        return nn.Parameter(tensor, requires_grad=requires_grad)
+    return tensor.requires_grad_() if requires_grad else tensor
 
 
 def rebuild(metadata: TensorMetadata, storage: torch.UntypedStorage) -> torch.Tensor:
@@ -66,7 +89,11 @@ def rebuild(metadata: TensorMetadata, storage: torch.UntypedStorage) -> torch.Te
             f"{storage.device}; read it with device='cpu'"
         ) from error
     except (RuntimeError, OverflowError) as error:
-        raise CorruptMetadataError(f"PyTorch refuses the recorded tensor: {error}") from error
+        raise _refused(error) from error
+
+
+def _refused(error: Exception) -> CorruptMetadataError:
+    return CorruptMetadataError(f"PyTorch refuses the recorded tensor: {error}")
 
 
 def _view(

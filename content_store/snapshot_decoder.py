@@ -65,7 +65,16 @@ class SnapshotDecoder:
         return ordered
 
     def _pairs(self, value: SnapshotDict) -> list[tuple[object, object]]:
-        pairs = [(self.decode(entry.key), self.decode(entry.value)) for entry in value.entries]
+        # A text for a key and a tensor for a value, as most are, are decoded here.
+        pairs: list[tuple[object, object]] = []
+        tensors = self._tensors
+        for entry in value.entries:
+            key, item = entry.key, entry.value
+            name = key.text or self.decode(key)
+            if item.WhichOneof("kind") == "tensor_index" and item.tensor_index < len(tensors):
+                pairs.append((name, tensors[item.tensor_index]))
+            else:
+                pairs.append((name, self.decode(item)))
         try:
             distinct = len({key for key, _ in pairs})
         except TypeError as error:

@@ -17,7 +17,7 @@ from torchstash.content_store.parsed_snapshot import (
     parse_snapshot,
 )
 from torchstash.content_store.read_mode import ReadMode
-from torchstash.content_store.rebuild import rebuild_described
+from torchstash.content_store.rebuild import rebuild_all
 from torchstash.content_store.snapshot_decoder import SnapshotDecoder
 from torchstash.content_store.snapshot_storages import load_storages
 from torchstash.content_store.snapshot_summary import SnapshotSummary, summarize_snapshot
@@ -48,16 +48,14 @@ def load_snapshot(
         if data is None:
             raise _missing(source, name)
         snapshot = parse_snapshot(data, name)
-        storages = load_storages(source, snapshot, target, mapped=mapped)
+        digest = Digest.of(data)
+        storages = load_storages(source, snapshot, digest, target, mapped=mapped)
         if storages is not None:
-            described = zip(snapshot.manifest.tensors, snapshot.descriptions, strict=True)
-            tensors = [
-                rebuild_described(description, storages[tensor.storage_index])
-                for tensor, description in described
-            ]
+            viewed = map(storages.__getitem__, snapshot.indices)
+            tensors = rebuild_all(zip(snapshot.descriptions, viewed, strict=True))
             return SnapshotDecoder(tensors, name).decode(snapshot.manifest.root)
         # A storage was gone: with the snapshot, which may be back, or else the store is damaged.
-        if _lacks_a_storage(source, data, snapshot):
+        if _lacks_a_storage(source, digest, snapshot):
             raise damaged_snapshot(name, "a storage of it is gone")
     raise source.overtaken(f"the snapshot {name!r}")
 
@@ -77,11 +75,13 @@ def describe_snapshot(source: StorageSource, name: str) -> SnapshotSummary:
     return summarize_snapshot(parse_snapshot(data, name))
 
 
-def _lacks_a_storage(source: StorageSource, data: bytes, snapshot: ParsedSnapshot) -> bool:
+def _lacks_a_storage(
+    source: StorageSource, manifest_digest: Digest, snapshot: ParsedSnapshot
+) -> bool:
     """Whether, at one instant, the store has the manifest and not all that it needs."""
     needed = [digest for storage in snapshot.storages for digest in storage.digests()]
     with store_errors(source.location):
-        manifest, *blobs = source.backend().locate_all_contents([Digest.of(data), *needed])
+        manifest, *blobs = source.backend().locate_all_contents([manifest_digest, *needed])
     return manifest is not None and None in blobs
 
 

@@ -17,6 +17,7 @@ from torchstash.content_store.storage_source import Asked, StorageSource
 def load_storages(
     source: StorageSource,
     snapshot: ParsedSnapshot,
+    manifest_digest: Digest,
     target: torch.device | None,
     *,
     mapped: bool,
@@ -28,14 +29,11 @@ def load_storages(
         DeviceUnavailableError: Its device is not on this machine.
     """
     kept = snapshot.storages
-    wanted = dict.fromkeys(storage.digest for storage in kept)
-    wanted.update(dict.fromkeys(digest for storage in kept for digest in storage.digests()))
-    with store_errors(source.location):
-        blobs = dict(zip(wanted, source.backend().locate_all_contents(wanted), strict=True))
+    blobs = _located(source, snapshot, manifest_digest)
     load = _Load(source, snapshot, blobs, _devices(snapshot, target), mapped=mapped)
     chained = {i for i, storage in enumerate(kept) if storage.chain is not None}
     # What the store has in full is used, even where the manifest knows a chain.
-    needed = {i for i in chained if blobs[kept[i].digest] is None}
+    needed = {i for i in chained if blobs.get(kept[i].digest.raw) is None}
     try:
         return load.storages(needed)
     except CorruptStorageError:
@@ -44,13 +42,34 @@ def load_storages(
         return load.storages(chained)
 
 
+def _located(
+    source: StorageSource, snapshot: ParsedSnapshot, manifest_digest: Digest
+) -> dict[bytes, Blob]:
+    """Where the store has the storages and what they are made from, those of it that it has."""
+    with store_errors(source.location):
+        linked = source.backend().locate_linked(manifest_digest)
+        blobs = {blob.digest.raw: blob for blob in linked}
+        # What a chain makes may be there by another name. And the manifest may have gone.
+        wanted = [storage.digest for storage in snapshot.storages]
+        wanted += [
+            d
+            for storage in snapshot.storages
+            if storage.chain is not None
+            for d in storage.digests()
+        ]
+        others = [digest for digest in wanted if digest.raw not in blobs]
+        if others:
+            found = source.backend().locate_all_contents(dict.fromkeys(others))
+            blobs.update((blob.digest.raw, blob) for blob in found if blob is not None)
+    return blobs
+
+
 def _devices(snapshot: ParsedSnapshot, target: torch.device | None) -> list[torch.device]:
     devices = [target or CPU] * len(snapshot.storages)
     if target is None:
-        tensors = zip(snapshot.manifest.tensors, snapshot.descriptions, strict=True)
-        for tensor, description in tensors:
+        for index, description in zip(snapshot.indices, snapshot.descriptions, strict=True):
             if description.plain is None or not description.plain.on_cpu:
-                devices[tensor.storage_index] = recorded_device(description.metadata, snapshot.name)
+                devices[index] = recorded_device(description.metadata, snapshot.name)
     return devices
 
 
@@ -61,7 +80,7 @@ class _Load:
         self,
         source: StorageSource,
         snapshot: ParsedSnapshot,
-        blobs: Mapping[Digest, Blob | None],
+        blobs: Mapping[bytes, Blob],
         devices: list[torch.device],
         *,
         mapped: bool,
@@ -76,28 +95,27 @@ class _Load:
         """Each storage, those of `chained` from their chains; None where something is gone."""
         indices = [i for i in range(len(self._devices)) if i not in chained]
         loaded = self._in_full(indices)
-        if loaded is None:
+        if loaded is None or not chained:
+            return loaded
+        made = load_chains(self._source, self._wanted(chained), self._blobs, mapped=self._mapped)
+        if made is None:
             return None
         found = dict(zip(indices, loaded, strict=True))
-        if chained:
-            wanted = self._wanted(chained)
-            made = load_chains(self._source, wanted, self._blobs, mapped=self._mapped)
-            if made is None:
-                return None
-            found.update(zip(sorted(chained), made, strict=True))
+        found.update(zip(sorted(chained), made, strict=True))
         return [found[i] for i in range(len(self._devices))]
 
     def _in_full(self, indices: list[int]) -> list[torch.UntypedStorage] | None:
         wanted_by = f"the snapshot {self._snapshot.name!r}"
         asked = []
+        storages, blobs, devices = self._snapshot.storages, self._blobs, self._devices
         for i in indices:
-            storage = self._snapshot.storages[i]
-            blob = self._blobs[storage.digest]
+            storage = storages[i]
+            blob = blobs.get(storage.digest.raw)
             if blob is None:
                 return None
             if blob.size_bytes != storage.size_bytes:
                 raise self._snapshot.damaged("a storage of it has another size in the store")
-            asked.append(Asked(blob, self._devices[i], wanted_by))
+            asked.append(Asked(blob, devices[i], wanted_by))
         return self._source.all_fresh(asked, mapped=self._mapped)
 
     def _wanted(self, chained: set[int]) -> list[Wanted]:

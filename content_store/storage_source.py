@@ -17,6 +17,7 @@ from torchstash.content_store.devices import CPU
 from torchstash.content_store.engine_errors import store_errors
 from torchstash.content_store.errors import CorruptStorageError, StoreUnavailableError
 from torchstash.content_store.live_storages import LiveStorages
+from torchstash.content_store.many_blobs import copy_small, map_unchecked
 from torchstash.content_store.read_mode import ReadMode
 
 # A look-up and the reading of what it gave are two steps, between which others may write.
@@ -166,20 +167,34 @@ class StorageSource:
         self, asked: Sequence[Asked], *, mapped: bool
     ) -> list[torch.UntypedStorage] | None:
         """`fresh` for each; with threads where their bytes are all read. None: one is gone."""
+        near = [(i, one.blob) for i, one in enumerate(asked) if one.device == CPU]
+        found = copy_small(near)
+        if mapped and not self._verify:
+            found.update(map_unchecked(near))
+        others = [i for i in range(len(asked)) if i not in found]
+        for i, storage in zip(others, self._one_by_one(asked, others, mapped), strict=False):
+            if storage is None:
+                return None
+            found[i] = storage
+        return [found[i] for i in range(len(asked))]
 
-        def load(one: Asked) -> torch.UntypedStorage | None:
-            return self.fresh(*one, mapped=mapped)
+    def _one_by_one(
+        self, asked: Sequence[Asked], wanted: Sequence[int], mapped: bool
+    ) -> Iterator[torch.UntypedStorage | None]:
+        """`fresh` for those that are wanted."""
 
-        size_bytes = sum(one.blob.size_bytes for one in asked)
-        reads_nothing = (
-            mapped and not self._verify and all(one.device.type == "cpu" for one in asked)
-        )
-        if reads_nothing or size_bytes < _THREADS_FROM_BYTES or len(asked) == 1:
-            return _all_or_none(map(load, asked))
-        large = [i for i, one in enumerate(asked) if one.blob.size_bytes >= _THREAD_EACH_FROM_BYTES]
+        def load(i: int) -> torch.UntypedStorage | None:
+            return self.fresh(*asked[i], mapped=mapped)
+
+        size_bytes = sum(asked[i].blob.size_bytes for i in wanted)
+        if size_bytes < _THREADS_FROM_BYTES or len(wanted) == 1:
+            yield from map(load, wanted)
+            return
+        large = [i for i in wanted if asked[i].blob.size_bytes >= _THREAD_EACH_FROM_BYTES]
         with ThreadPoolExecutor(_THREADS, "torchstash-load") as executor:
-            found = dict(zip(large, executor.map(load, [asked[i] for i in large]), strict=True))
-        return _all_or_none(found[i] if i in found else load(one) for i, one in enumerate(asked))
+            found = dict(zip(large, executor.map(load, large), strict=True))
+        for i in wanted:
+            yield found[i] if i in found else load(i)
 
     def overtaken(self, wanted_by: str) -> StoreUnavailableError:
         """The error for what was replaced at every attempt to read it."""
@@ -195,14 +210,3 @@ class StorageSource:
         """
         with suppress(CacheError), DiskBackend(self.location) as backend:
             backend.mark_damaged(digest)
-
-
-def _all_or_none(
-    storages: Iterator[torch.UntypedStorage | None],
-) -> list[torch.UntypedStorage] | None:
-    found = []
-    for storage in storages:
-        if storage is None:
-            return None
-        found.append(storage)
-    return found

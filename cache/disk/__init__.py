@@ -2,7 +2,7 @@
 
 from torchstash.cache.disk.backend import DiskBackend
 from torchstash.cache.disk.batch import Batch
-from torchstash.cache.disk.blob import Blob, Extent
+from torchstash.cache.disk.blob import Blob, Extent, read_extents
 from torchstash.cache.disk.finding import Finding, FindingKind
 from torchstash.cache.disk.linked import LinkedContents, LinkedEntry
 from torchstash.cache.disk.maintenance import DiskMaintenance
@@ -25,4 +25,5 @@ __all__ = [
     "Quota",
     "Slices",
     "SweepReport",
+    "read_extents",
 ]

@@ -288,6 +288,10 @@ class DiskBackend(
         rows = self._catalogue.lookup_digests(digest.raw for digest in digests)
         return [None if row is None else self._blob(row) for row in rows]
 
+    def locate_linked(self, digest: Digest) -> list[Blob]:
+        """All contents that those of `digest` link, all of one instant; none where it is gone."""
+        return list(map(self._blob, self._catalogue.lookup_linked(digest.raw)))
+
     def linked(self, keys: Iterable[str]) -> list[LinkedEntry | None]:
         """Each of the keys with all contents that it leads to, all of one instant.
 
@@ -332,12 +336,13 @@ class DiskBackend(
         return self._files.partial_path(digest.raw)
 
     def _blob(self, row: EntryRow) -> Blob:
-        digest, extent, file = Digest(row.digest), None, None
-        if row.packed_offset_bytes is not None:
-            extent = Extent(self._packed, row.packed_offset_bytes)
-        elif row.data is None:
-            file = self._files.path(row.digest)
-        return Blob(digest, row.size_bytes, row.data, extent, file, row.note)
+        raw, size_bytes, data, _, packed_offset_bytes, _, _, note, _ = row
+        extent, file = None, None
+        if packed_offset_bytes is not None:
+            extent = Extent(self._packed, packed_offset_bytes)
+        elif data is None:
+            file = self._files.path(raw)
+        return Blob(Digest(raw), size_bytes, data, extent, file, note)
 
     def mark_damaged(self, digest: Digest) -> None:
         """These contents were found damaged: the next put of the same ones writes them again."""

@@ -1,5 +1,6 @@
 """Contents as the disk backend keeps them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,21 @@ class Extent(NamedTuple):
 
     file: PackedFile
     offset_bytes: int
+
+
+def read_extents(wanted: Sequence[tuple[Extent, memoryview]]) -> None:
+    """Fill each target with what its extent has; neighbours in the file by one call.
+
+    Nothing is checked: a target stays as it was where the file, being damaged, ends before it.
+
+    Raises:
+        OSError: The packed file cannot be read.
+    """
+    by_file: dict[PackedFile, list[tuple[int, memoryview]]] = {}
+    for (file, offset_bytes), target in wanted:
+        by_file.setdefault(file, []).append((offset_bytes, target))
+    for file, extents in by_file.items():
+        file.read_many(extents)
 
 
 class Blob(NamedTuple):

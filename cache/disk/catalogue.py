@@ -47,6 +47,12 @@ _LOOKUP = f"SELECT {_ENTRY_COLUMNS} {_FROM_ENTRIES} = ?"
 _LOOKUP_MANY = f"SELECT e.key, {_ENTRY_COLUMNS} {_FROM_ENTRIES} IN"
 _LOOKUP_DIGEST = f"SELECT {_BLOB_COLUMNS} {_FROM_BLOBS} = ?"
 _LOOKUP_DIGESTS = f"SELECT digest, {_BLOB_COLUMNS} {_FROM_BLOBS} IN"
+_LOOKUP_LINKED = (
+    "SELECT b.digest, b.size_bytes, b.data, b.id, b.packed_offset_bytes, b.is_synced, "
+    "b.is_damaged, NULL, NULL "
+    "FROM blobs p JOIN links l ON l.parent_id = p.id JOIN blobs b ON b.id = l.child_id "
+    "WHERE p.digest = ?"
+)
 
 
 class EntryRow(NamedTuple):
@@ -201,6 +207,15 @@ class Catalogue:
     def lookup_digests(self, digests: Iterable[bytes]) -> list[EntryRow | None]:
         """Contents by their digests, all of one instant."""
         return self._lookup_all(_LOOKUP_DIGESTS, list(digests))
+
+    def lookup_linked(self, digest: bytes) -> list[EntryRow]:
+        """All contents that those of `digest` link, all of one instant; none where they are gone.
+
+        Half the price of `lookup_digests`: rows are found by their numbers.
+        """
+        with typed_errors(self._folder), self._pool.lend() as connection:
+            rows = connection.execute(_LOOKUP_LINKED, (digest,)).fetchall()
+        return list(map(EntryRow._make, rows))
 
     def _lookup_all(self, query: str, arguments: list[bytes]) -> list[EntryRow | None]:
         found: dict[bytes, EntryRow] = {}

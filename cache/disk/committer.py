@@ -148,7 +148,7 @@ class Committer:
         keeps_order = self._max_bytes is not None
         first_tick = transaction.advance_clock(len(staged) if keeps_order else 0)
         if len(staged) > 1:
-            transaction.know(item.digest for item in staged)
+            transaction.expect([item.digest for item in staged])
         for tick, item in enumerate(staged, first_tick):
             if item.small_data is None and item.source is None and item.size_bytes is not None:
                 # Larger than the whole cache. The old value must not stay in its place.

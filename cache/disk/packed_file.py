@@ -10,9 +10,11 @@ that is wrong.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from pathlib import Path
 
+from torchstash.cache.disk.free_space import ALIGNMENT_BYTES
 from torchstash.cache.disk.verified_extents import Stamp, stamp_of
 from torchstash.cache.fork_safe_lock import fork_safe_lock
 
@@ -96,6 +98,18 @@ class PackedFile:
             if self._on_network:
                 os.close(descriptor)
 
+    def read_many(self, extents: Iterable[tuple[int, memoryview]]) -> None:
+        """Fill each target with the bytes at its offset; neighbours by one call.
+
+        Targets that the file, being damaged, has no bytes for are left as they are.
+        """
+        descriptor = self._for_reading()
+        try:
+            _read_all(descriptor, sorted(extents, key=itemgetter(0)))
+        finally:
+            if self._on_network:
+                os.close(descriptor)
+
     def _for_reading(self) -> int:
         """A descriptor, which the caller closes where the file is `_on_network`."""
         if self._on_network:
@@ -121,6 +135,24 @@ class PackedFile:
             return 0
         os.ftruncate(self.open(), size_bytes)
         return surplus
+
+
+def _read_all(descriptor: int, extents: Iterable[tuple[int, memoryview]]) -> None:
+    """Read extents that are in order."""
+    run: list[memoryview] = []
+    start = end = 0
+    for offset_bytes, target in extents:
+        gap = offset_bytes - end
+        if not 0 <= gap < ALIGNMENT_BYTES or len(run) >= _BUFFERS_PER_CALL - 1:
+            if run:
+                os.preadv(descriptor, run, start)
+            run, start = [], offset_bytes
+        elif gap:
+            run.append(memoryview(bytearray(gap)))
+        run.append(target)
+        end = offset_bytes + len(target)
+    if run:
+        os.preadv(descriptor, run, start)
 
 
 def _write_all(descriptor: int, extents: Sequence[tuple[int, bytes | memoryview]]) -> None:

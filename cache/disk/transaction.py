@@ -6,10 +6,17 @@ removed later, by the caller, for the transaction may still fail.
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torchstash.cache.disk.entry_check import Note, is_intact
 from torchstash.cache.disk.free_space import FreeSpace
+from torchstash.cache.disk.held_rows import (
+    ROWS_AT_ONCE,
+    BlobValues,
+    EntryValues,
+    HeldEntry,
+    HeldRows,
+)
 from torchstash.cache.disk.select_many import select_many
 from torchstash.cache.errors import BackendQuotaError
 
@@ -55,6 +62,9 @@ class Transaction:
         self._pinned: set[int] = set()
         # Those of the pinned contents that nothing led to when last seen.
         self._unused: set[int] = set()
+        # New rows that were not inserted yet. While there may be some, `_execute` inserts them
+        # before it does anything else.
+        self._held: HeldRows | None = None
         *totals, self._quota_bytes = self._execute(
             "SELECT stored_bytes, tick, packed_end_bytes, free_bytes, quota_bytes FROM totals"
         ).fetchone()
@@ -74,6 +84,7 @@ class Transaction:
         Raises:
             BackendQuotaError: There is more now than there was, and than there may be.
         """
+        self._insert_held()
         used_bytes = self._totals[0]
         if self._quota_bytes is not None and self._stored_bytes > max(
             used_bytes, self._quota_bytes
@@ -103,6 +114,33 @@ class Transaction:
         for digest, *row in select_many(self.connection, f"{_BLOBS} IN", unknown):
             self._known[digest] = BlobRow._make(row)
 
+    def expect(self, digests: Sequence[bytes]) -> None:
+        """`know` contents that are put next: where they are many, new rows go in many at once."""
+        self.know(digests)
+        if self._held is None and len(digests) >= ROWS_AT_ONCE:
+            new = [digest for digest in dict.fromkeys(digests) if self._known[digest] is None]
+            self._held = HeldRows(self.connection, new)
+            self._execute = self._execute_in_order
+            self._executemany = self._executemany_in_order
+
+    def _execute_in_order(self, query: str, arguments: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401
+        self._insert_held()
+        return self.connection.execute(query, arguments)
+
+    def _executemany_in_order(self, query: str, arguments: Any, /) -> sqlite3.Cursor:  # noqa: ANN401
+        self._insert_held()
+        return self.connection.executemany(query, arguments)
+
+    def _insert_held(self) -> None:
+        if self._held is None or not self._held.has_any():
+            return
+        inserted, refused = self._held.insert()
+        for entry in inserted:
+            if not entry.counted:
+                self.use(entry.values[1])
+        for entry in refused:
+            self._set_entry(*entry)
+
     def blob(self, digest: bytes) -> BlobRow | None:
         """What is known of these contents."""
         if digest in self._known:
@@ -122,17 +160,25 @@ class Transaction:
         synced: bool,
     ) -> int:
         """Add contents; their id. With neither place: in a file."""
-        row_id = self._execute(
-            "INSERT INTO blobs (digest, size_bytes, uses, is_synced, packed_offset_bytes, data) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            (digest, size_bytes, uses, synced, packed_offset_bytes, data),
-        ).lastrowid
-        if row_id is None:
-            raise sqlite3.InternalError("SQLite gave the new row no id")
+        values = (digest, size_bytes, uses, synced, packed_offset_bytes, data)
+        if self._held is not None:
+            row_id = self._held.hold_blob(values)
+        else:
+            row_id = self._inserted_blob(values)
         self._stored_bytes += size_bytes
         self._known[digest] = BlobRow(row_id, size_bytes, synced, False, packed_offset_bytes)
         if not uses:
             self._unused.add(row_id)
+        return row_id
+
+    def _inserted_blob(self, values: BlobValues) -> int:
+        row_id = self._execute(
+            "INSERT INTO blobs (digest, size_bytes, uses, is_synced, packed_offset_bytes, data) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            values,
+        ).lastrowid
+        if row_id is None:
+            raise sqlite3.InternalError("SQLite gave the new row no id")
         return row_id
 
     def renew_blob(
@@ -180,9 +226,18 @@ class Transaction:
         `counted`: their `uses` say so already. `refresh`: take note of the time and the tick of an
         entry that is as it was.
         """
+        values = (key, blob_id, now_unix_ns, tick, note.data, note.crc32)
+        if self._held is not None:
+            # Until its entry is inserted, nothing that is replaced may take the contents along.
+            self.pin(blob_id)
+            if self._held.hold_entry(HeldEntry(values, counted, refresh)):
+                return
+        self._set_entry(values, counted, refresh)
+
+    def _set_entry(self, values: EntryValues, counted: bool, refresh: bool) -> None:
+        key, blob_id, now_unix_ns, tick, *note = values
         added = self._execute(
-            "INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?, ?)",
-            (key, blob_id, now_unix_ns, tick, *note),
+            "INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?, ?)", values
         ).rowcount
         if added:
             if not counted:
@@ -191,7 +246,7 @@ class Transaction:
         old_id, *old_note = self._execute(
             "SELECT blob_id, note, crc32 FROM entries WHERE key = ?", (key,)
         ).fetchone()
-        if old_id == blob_id and tuple(old_note) == note and not refresh:
+        if old_id == blob_id and old_note == note and not refresh:
             return
         self._execute(
             "UPDATE entries SET blob_id = ?, written_unix_ns = ?, accessed_tick = ?, note = ?, "
@@ -230,6 +285,7 @@ class Transaction:
 
     def unpin(self) -> None:
         """Drop those of the pinned contents that nothing leads to."""
+        self._insert_held()
         unused, self._unused = self._unused, set()
         self._pinned.clear()
         for blob_id in unused:

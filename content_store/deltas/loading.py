@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 from torchstash.cache.blake3_hasher import THREADS_FROM_BYTES, hash_whole
-from torchstash.cache.digest import Digest
 from torchstash.cache.disk import Blob
 from torchstash.content_store.deltas.delta import BrokenDeltaError, Delta
 from torchstash.content_store.deltas.stored_storage import StoredStorage
@@ -50,7 +49,7 @@ class Wanted:
 def load_chains(
     source: StorageSource,
     wanted: Sequence[Wanted],
-    blobs: Mapping[Digest, Blob | None],
+    blobs: Mapping[bytes, Blob],
     *,
     mapped: bool,
 ) -> list[torch.UntypedStorage] | None:
@@ -59,7 +58,7 @@ def load_chains(
     Args:
         source: The store.
         wanted: What to make.
-        blobs: Where the store has what their chains need.
+        blobs: By digest, where the store has what their chains need.
         mapped: Map files instead of reading them.
 
     Raises:
@@ -140,14 +139,14 @@ class _Making:
         cls,
         source: StorageSource,
         wanted: Wanted,
-        blobs: Mapping[Digest, Blob | None],
+        blobs: Mapping[bytes, Blob],
         *,
         mapped: bool,
     ) -> "_Making | None":
         """Loads the parts, unchecked. None: one is gone."""
         parts = []
         for digest, size_bytes in wanted.storage.parts():
-            blob = blobs[digest]
+            blob = blobs.get(digest.raw)
             if blob is None:
                 return None
             if blob.size_bytes != size_bytes:

@@ -1,7 +1,7 @@
 """How a manifest says that a storage is kept."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torchstash.cache.digest import Digest
 from torchstash.content_store.deltas.chain import MAX_STEPS_READ, DeltaChain, DeltaStep
@@ -11,8 +11,7 @@ from torchstash.proto.content_store.v1.snapshot_manifest_pb2 import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StoredStorage:
+class StoredStorage(NamedTuple):
     """A storage of a snapshot. Without a chain its bytes are in the store."""
 
     digest: Digest
@@ -48,13 +47,16 @@ def stored_storages(manifest: SnapshotManifest) -> list[StoredStorage]:
     Raises:
         ValueError: Says what is wrong with the manifest, for the message of an error.
     """
-    return [_checked(storage) for storage in manifest.storages]
+    return [
+        _chained(storage)
+        if storage.HasField("delta")
+        else StoredStorage(_digest(storage.digest), storage.size_bytes)
+        for storage in manifest.storages
+    ]
 
 
-def _checked(storage: SnapshotStorage) -> StoredStorage:
+def _chained(storage: SnapshotStorage) -> StoredStorage:
     digest = _digest(storage.digest)
-    if not storage.HasField("delta"):
-        return StoredStorage(digest, storage.size_bytes)
     delta = storage.delta
     if not 1 <= len(delta.steps) <= MAX_STEPS_READ:
         raise ValueError(f"a storage has {len(delta.steps)} deltas, not 1 to {MAX_STEPS_READ}")
