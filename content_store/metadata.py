@@ -56,8 +56,6 @@ _TAILS: Final[dict[object, bytes]] = {}
 
 def encode(tensor: torch.Tensor, digest: Digest, size_bytes: int) -> bytes:
     """`describe(tensor, digest)`, serialized; `size_bytes` is that of its storage."""
-    if dtypes.is_quantized(tensor.dtype):
-        return describe(tensor, digest).SerializeToString(deterministic=True)
     kind = (
         tensor.dtype,
         tensor.shape,
@@ -72,7 +70,10 @@ def encode(tensor: torch.Tensor, digest: Digest, size_bytes: int) -> bytes:
     )
     tail = _TAILS.get(kind)
     if tail is None:
-        tail = describe(tensor, digest).SerializeToString(deterministic=True)[_TAIL_BEGINS:]
+        data = describe(tensor, digest).SerializeToString(deterministic=True)
+        if dtypes.is_quantized(tensor.dtype):
+            return data  # Of a kind of its own: it has a quantizer.
+        tail = data[_TAIL_BEGINS:]
         if len(_TAILS) >= _KINDS_REMEMBERED:
             _TAILS.clear()
         _TAILS[kind] = tail

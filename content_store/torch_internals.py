@@ -12,6 +12,7 @@ from typing import Final
 import torch
 
 _NOTHING: Final = nullcontext()
+_is_functorch_wrapped: Final = torch._C._functorch.is_functorch_wrapped_tensor
 
 
 def without_dispatch_modes() -> AbstractContextManager[None]:
@@ -33,12 +34,13 @@ def untyped(storage: torch.storage.TypedStorage) -> torch.UntypedStorage:
 
 def hooks_of(tensor: torch.Tensor) -> int:
     """How many hooks the autograd engine would run for this tensor."""
-    return len(tensor._backward_hooks or ()) + len(tensor._post_accumulate_grad_hooks or ())
+    backward, accumulated = tensor._backward_hooks, tensor._post_accumulate_grad_hooks
+    return len(backward or ()) + len(accumulated or ()) if backward or accumulated else 0
 
 
 def wrapper_of(tensor: torch.Tensor) -> str | None:
     """What wraps a plain-looking tensor that has no memory of its own; None for a real one."""
-    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+    if _is_functorch_wrapped(tensor):
         return "inside a torch.func transform"
     if torch._is_functional_tensor(tensor):
         return "functional, of a graph that is being traced,"
