@@ -10,7 +10,7 @@ the storage.
 
 import ctypes
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, cast
 
 import torch
@@ -65,6 +65,21 @@ def readable(storage: torch.UntypedStorage) -> memoryview:
     """The bytes of a CPU storage, read-only."""
     address, size_bytes = address_of(storage), storage.nbytes()
     return _from_memory(address, size_bytes, _PYBUF_READ) if size_bytes else memoryview(b"")
+
+
+def readable_all(storages: Iterable[torch.UntypedStorage]) -> list[memoryview]:
+    """`readable` for each."""
+    views = []
+    for storage in storages:
+        size_bytes = storage.nbytes()
+        try:
+            address = storage.data_ptr()
+        except RuntimeError:
+            address = 0
+        # The slow way tells what is wrong.
+        whole = address != 0 and size_bytes > 0
+        views.append(_from_memory(address, size_bytes, _PYBUF_READ) if whole else readable(storage))
+    return views
 
 
 def writable(storage: torch.UntypedStorage) -> memoryview:

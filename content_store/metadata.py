@@ -56,6 +56,11 @@ _TAILS: Final[dict[object, bytes]] = {}
 
 def encode(tensor: torch.Tensor, digest: Digest, size_bytes: int) -> bytes:
     """`describe(tensor, digest)`, serialized; `size_bytes` is that of its storage."""
+    return encode_raw(tensor, digest.raw, size_bytes)
+
+
+def encode_raw(tensor: torch.Tensor, digest: bytes, size_bytes: int) -> bytes:
+    """`encode`, given the bytes of the digest."""
     kind = (
         tensor.dtype,
         tensor.shape,
@@ -70,14 +75,14 @@ def encode(tensor: torch.Tensor, digest: Digest, size_bytes: int) -> bytes:
     )
     tail = _TAILS.get(kind)
     if tail is None:
-        data = describe(tensor, digest).SerializeToString(deterministic=True)
+        described = describe(tensor, Digest(digest)).SerializeToString(deterministic=True)
         if dtypes.is_quantized(tensor.dtype):
-            return data  # Of a kind of its own: it has a quantizer.
-        tail = data[_TAIL_BEGINS:]
+            return described  # Of a kind of its own: it has a quantizer.
+        tail = described[_TAIL_BEGINS:]
         if len(_TAILS) >= _KINDS_REMEMBERED:
             _TAILS.clear()
         _TAILS[kind] = tail
-    return _DIGEST_HEADER + digest.raw + tail
+    return _DIGEST_HEADER + digest + tail
 
 
 def decode(data: bytes, name: str) -> tuple[bytes, Description]:

@@ -25,7 +25,7 @@ from torchstash.content_store.errors import (
 from torchstash.content_store.metadata import Description, decode
 from torchstash.content_store.names import SNAPSHOT_PREFIX, TENSOR_PREFIX, tensor_key
 from torchstash.content_store.read_mode import ReadMode
-from torchstash.content_store.rebuild import rebuild_described
+from torchstash.content_store.rebuild import rebuild_all, rebuild_described
 from torchstash.content_store.snapshot_reading import describe_snapshot, load_snapshot
 from torchstash.content_store.snapshot_summary import SnapshotSummary
 from torchstash.content_store.storage_source import LOOKUP_ATTEMPTS, Asked, StorageSource
@@ -239,7 +239,7 @@ class ContentStoreReader:
         storages = self._source.all_shared(asked)
         if storages is None:
             return None
-        tensors = map(rebuild_described, descriptions, storages)
+        tensors = rebuild_all(zip(descriptions, storages, strict=True))
         return dict(zip(blobs, tensors, strict=True))
 
     def _read(

@@ -148,20 +148,15 @@ class StorageSource:
         mapped = self.mapped(None)
         if self._live is None:
             return self.all_fresh(asked, mapped=mapped)
-        found: dict[tuple[torch.device, bytes], torch.UntypedStorage] = {}
-        missing: dict[tuple[torch.device, bytes], Asked] = {}
-        for one in asked:
-            live = self._live.get(one.blob.digest, one.device, one.blob.size_bytes)
-            if live is None:
-                missing[one.device, one.blob.digest.raw] = one
-            else:
-                found[one.device, one.blob.digest.raw] = live
+        keys = [(one.device, one.blob.digest.raw) for one in asked]
+        sizes_bytes = [one.blob.size_bytes for one in asked]
+        found = self._live.get_all(zip(keys, sizes_bytes, strict=True))
+        missing = {key: one for key, one in zip(keys, asked, strict=True) if key not in found}
         fresh = self.all_fresh(list(missing.values()), mapped=mapped)
         if fresh is None:
             return None
-        for key, one, storage in zip(missing, missing.values(), fresh, strict=True):
-            found[key] = self._live.share(one.blob.digest, storage)
-        return [found[one.device, one.blob.digest.raw] for one in asked]
+        found.update(self._live.share_all(zip(missing, fresh, strict=True)))
+        return [found[key] for key in keys]
 
     def all_fresh(
         self, asked: Sequence[Asked], *, mapped: bool

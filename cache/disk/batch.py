@@ -1,5 +1,6 @@
 """Many puts in one transaction, prepared by many threads."""
 
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +27,10 @@ class Batch:
     def add(self, put: Put) -> None:
         """Take a put. Its buffer must stay unchanged until the block has ended."""
         self._committer.stage(put, self._staged)
+
+    def add_small(self, puts: Iterable[tuple[str, bytes, memoryview, bytes]]) -> None:
+        """`add` for many small contents, each with its key, digest, contents and note."""
+        self._committer.stage_small(puts, self._staged)
 
     def drop_if_kept(self) -> None:
         """Commit nothing where the store has it all already, every name with these contents.

@@ -218,15 +218,14 @@ class Catalogue:
         return list(map(EntryRow._make, rows))
 
     def _lookup_all(self, query: str, arguments: list[bytes]) -> list[EntryRow | None]:
-        found: dict[bytes, EntryRow] = {}
         with typed_errors(self._folder), self._pool.lend() as connection:
             connection.execute("BEGIN")
             try:
-                for argument, *row in select_many(connection, query, arguments):
-                    found[argument] = EntryRow._make(row)
+                rows = list(select_many(connection, query, arguments))
             finally:
                 connection.rollback()
-        return [found.get(argument) for argument in arguments]
+        found = {argument: EntryRow._make(row) for argument, *row in rows}
+        return list(map(found.get, arguments))
 
     def _lookup(self, query: str, argument: bytes) -> EntryRow | None:
         # No context manager: each look-up of a small value would pay for it.

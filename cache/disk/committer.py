@@ -16,13 +16,13 @@ when both are done, so that a collection finds what a dead writer left without l
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from torchstash.cache.buffers import flat_view
-from torchstash.cache.digest import digest_bytes
+from torchstash.cache.digest import Digest, digest_bytes
 from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue
 from torchstash.cache.disk.entry_check import noted
@@ -31,6 +31,7 @@ from torchstash.cache.disk.journal import Journal
 from torchstash.cache.disk.packed_file import PackedFile
 from torchstash.cache.disk.put import GivenFile, Put, Slices
 from torchstash.cache.disk.renaming import rename_entry
+from torchstash.cache.disk.small_puts import place_small
 from torchstash.cache.disk.staged_put import StagedPut
 from torchstash.cache.disk.transaction import BlobRow, Transaction
 from torchstash.cache.errors import BackendError, DigestConflictError, MissingLinkError
@@ -110,6 +111,19 @@ class Committer:
                 with typed_errors(self._folder):
                     item.temporary = self._files.write_temporary(_slices(source))
 
+    def stage_small(
+        self, puts: Iterable[tuple[str, bytes, memoryview, bytes]], staged: list[StagedPut]
+    ) -> None:
+        """`stage` for many puts, each its key, digest, contents in memory, and note."""
+        for key, digest, data, note in puts:
+            size_bytes = len(data)
+            if self._max_bytes is not None or size_bytes > PACKED_MAX_BYTES:
+                self.stage(Put(key, data, Digest(digest), note), staged)
+            else:
+                raw_key = encode_key(key)
+                named = noted(raw_key, digest, note)
+                staged.append(StagedPut(raw_key, digest, size_bytes, named, (), data))
+
     def discard(self, staged: list[StagedPut]) -> None:
         """Remove what `stage` wrote and no commit has taken."""
         for item in staged:
@@ -147,9 +161,19 @@ class Committer:
         # Without a cap nobody asks for the order of uses, and what is unchanged costs no byte.
         keeps_order = self._max_bytes is not None
         first_tick = transaction.advance_clock(len(staged) if keeps_order else 0)
-        if len(staged) > 1:
-            transaction.expect([item.digest for item in staged])
-        for tick, item in enumerate(staged, first_tick):
+        puts: Iterable[tuple[int, StagedPut]] = enumerate(staged, first_tick)
+        if len(staged) > 1 and transaction.expect([item.digest for item in staged]):
+            puts = place_small(
+                transaction,
+                puts,
+                placed.extents,
+                catalogue_max_bytes=CATALOGUE_MAX_BYTES,
+                synced=self._durable,
+                now_unix_ns=now_unix_ns,
+                refresh=keeps_order,
+            )
+            placed.end_bytes = transaction.free_space.end_bytes
+        for tick, item in puts:
             if item.small_data is None and item.source is None and item.size_bytes is not None:
                 # Larger than the whole cache. The old value must not stay in its place.
                 if item.key is not None:

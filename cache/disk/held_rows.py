@@ -8,14 +8,15 @@ numbers in the order of their digests, before any of them is placed.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 _Row = TypeVar("_Row")
 
 ROWS_AT_ONCE: Final = 32
 """What one statement inserts."""
 
-_LARGEST_ID: Final = (1 << 63) - 1
+# SQLite gives a number that is free where the largest one, 2^63 - 1, is in use.
+_LARGEST_ID: Final = 1 << 62
 _BLOB_COLUMNS: Final = 7
 _INSERT_BLOBS: Final = (
     "INSERT INTO blobs (id, digest, size_bytes, uses, is_synced, packed_offset_bytes, data) VALUES"
@@ -29,12 +30,14 @@ EntryValues: TypeAlias = tuple[bytes, int, int, int, bytes | None, int | None]
 """Key, id of the contents, time of writing, tick, note, checksum of the note."""
 
 
-class HeldEntry(NamedTuple):
-    """An entry that is to be, and what `Transaction.set_entry` was told of it."""
+HeldEntry: TypeAlias = tuple[EntryValues, bool, bool]
+"""An entry that is to be, and what `Transaction.set_entry` was told: `counted` and `refresh`."""
 
-    values: EntryValues
-    counted: bool
-    refresh: bool
+
+def last_id(connection: sqlite3.Connection) -> int | None:
+    """The largest number of contents; None where those behind it may not suffice."""
+    [(found,)] = connection.execute("SELECT coalesce(max(id), 0) FROM blobs")
+    return found if 0 <= found < _LARGEST_ID else None
 
 
 class HeldRows:
@@ -43,11 +46,13 @@ class HeldRows:
     Args:
         connection: Whose transaction it is.
         digests: New contents that are expected, each of them once.
+        last_id: What `last_id` gave.
     """
 
-    def __init__(self, connection: sqlite3.Connection, digests: Sequence[bytes]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, digests: Sequence[bytes], last_id: int
+    ) -> None:
         self._connection = connection
-        [(last_id,)] = connection.execute("SELECT coalesce(max(id), 0) FROM blobs")
         self._next_id = last_id + 1 + len(digests)
         self._ids = dict(zip(sorted(digests), range(last_id + 1, self._next_id), strict=True))
         self._blobs: list[tuple[int, *BlobValues]] = []
@@ -58,33 +63,28 @@ class HeldRows:
         return bool(self._blobs or self._entries)
 
     def hold_blob(self, values: BlobValues) -> int:
-        """Take new contents; the id that they will have.
-
-        Raises:
-            sqlite3.IntegrityError: There are no more ids.
-        """
+        """Take new contents; the id that they will have."""
         blob_id = self._ids.pop(values[0], None)
         if blob_id is None:
             blob_id = self._next_id
             self._next_id += 1
-        if blob_id > _LARGEST_ID:
-            raise sqlite3.IntegrityError("the catalogue has no more numbers for contents")
         self._blobs.append((blob_id, *values))
         return blob_id
 
     def hold_entry(self, entry: HeldEntry) -> bool:
         """Take an entry, unless one of its key is held already."""
-        return self._entries.setdefault(entry.values[0], entry) is entry
+        return self._entries.setdefault(entry[0][0], entry) is entry
 
     def insert(self) -> tuple[list[HeldEntry], list[HeldEntry]]:
-        """Insert all of them; the entries that were, and those whose key may be in use, and were not."""
+        """Insert all; the entries that were, and those that were not: their keys may be in use."""
         blobs, self._blobs = sorted(self._blobs), []
         entries, self._entries = list(self._entries.values()), {}
         for some in _portions(blobs):
             self._connection.execute(*_statement(_INSERT_BLOBS, _BLOB_COLUMNS, some))
-        inserted, refused = [], []
+        inserted: list[HeldEntry] = []
+        refused: list[HeldEntry] = []
         for held in _portions(entries):
-            rows = [entry.values for entry in held]
+            rows = [values for values, _, _ in held]
             try:
                 self._connection.execute(*_statement(_INSERT_ENTRIES, _ENTRY_COLUMNS, rows))
             except sqlite3.IntegrityError:

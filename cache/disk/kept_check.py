@@ -60,9 +60,26 @@ class KeptCheck:
         )
 
     def _are_kept(self, items: Sequence[StagedPut], rows: Sequence[EntryRow | None]) -> bool:
-        return all(map(self._is_kept, items, rows))
+        packed_size_bytes = None
+        for item, row in zip(items, rows, strict=True):
+            if row is None:
+                return False
+            if row.packed_offset_bytes is not None and packed_size_bytes is None:
+                # Asked once. Where others cut the file off now, its contents are nobody's any more.
+                packed_size_bytes = self._packed_size_bytes()
+            if not self._is_kept(item, row, packed_size_bytes):
+                return False
+        return True
 
-    def _is_kept(self, item: StagedPut, row: EntryRow | None) -> bool:
+    def _packed_size_bytes(self) -> int:
+        try:
+            return self._packed.size_bytes()
+        except OSError as error:
+            raise backend_error(self._folder, error) from error
+
+    def _is_kept(
+        self, item: StagedPut, row: EntryRow | None, packed_size_bytes: int | None = None
+    ) -> bool:
         return (
             row is not None
             and item.temporary is None
@@ -71,20 +88,26 @@ class KeptCheck:
             and (row.note, row.crc32) == item.note
             and not row.is_damaged
             and (row.is_synced or not self._durable)
-            and self.is_all_there(row)
+            and self.is_all_there(row, packed_size_bytes)
         )
 
-    def is_all_there(self, row: EntryRow) -> bool:
+    def is_all_there(self, row: EntryRow, packed_size_bytes: int | None = None) -> bool:
         """Whether as many bytes are there as should be.
+
+        Args:
+            row: What the catalogue says of them.
+            packed_size_bytes: How long the packed file is, from who knows it.
 
         Raises:
             BackendError: A file cannot be looked at.
         """
         if row.data is not None:
             return True
+        if row.packed_offset_bytes is not None:
+            if packed_size_bytes is None:
+                packed_size_bytes = self._packed_size_bytes()
+            return row.packed_offset_bytes + row.size_bytes <= packed_size_bytes
         try:
-            if row.packed_offset_bytes is not None:
-                return row.packed_offset_bytes + row.size_bytes <= self._packed.size_bytes()
             return self._files.size_bytes(row.digest) == row.size_bytes
         except OSError as error:
             raise backend_error(self._folder, error) from error

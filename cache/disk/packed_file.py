@@ -171,6 +171,8 @@ def _write_run(descriptor: int, run: list[bytes | memoryview], offset_bytes: int
     if not run:
         return
     written = os.pwritev(descriptor, run, offset_bytes)
+    if written == sum(map(len, run)):
+        return
     for data in run:
         if written >= len(data):
             written -= len(data)

@@ -16,4 +16,4 @@ def select_many(
     """
     for start in range(0, len(arguments), _ASKED_AT_ONCE):
         some = arguments[start : start + _ASKED_AT_ONCE]
-        yield from connection.execute(f"{query} ({', '.join('?' * len(some))})", some)
+        yield from connection.execute(f"{query} ({', '.join('?' * len(some))})", some).fetchall()

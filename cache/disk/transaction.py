@@ -14,8 +14,8 @@ from torchstash.cache.disk.held_rows import (
     ROWS_AT_ONCE,
     BlobValues,
     EntryValues,
-    HeldEntry,
     HeldRows,
+    last_id,
 )
 from torchstash.cache.disk.select_many import select_many
 from torchstash.cache.errors import BackendQuotaError
@@ -114,14 +114,48 @@ class Transaction:
         for digest, *row in select_many(self.connection, f"{_BLOBS} IN", unknown):
             self._known[digest] = BlobRow._make(row)
 
-    def expect(self, digests: Sequence[bytes]) -> None:
-        """`know` contents that are put next: where they are many, new rows go in many at once."""
+    def expect(self, digests: Sequence[bytes]) -> bool:
+        """`know` contents that are put next. Whether they are many, so that new rows are held."""
         self.know(digests)
         if self._held is None and len(digests) >= ROWS_AT_ONCE:
+            last = last_id(self.connection)
+            if last is None:
+                return False
             new = [digest for digest in dict.fromkeys(digests) if self._known[digest] is None]
-            self._held = HeldRows(self.connection, new)
+            self._held = HeldRows(self.connection, new, last)
             self._execute = self._execute_in_order
             self._executemany = self._executemany_in_order
+        return self._held is not None
+
+    def new_contents(self) -> set[bytes]:
+        """The digests that were looked up, and that nothing is known of."""
+        return {digest for digest, row in self._known.items() if row is None}
+
+    def hold_named(
+        self,
+        blobs: Sequence[BlobValues],
+        names: Sequence[tuple[bytes, int, int, bytes | None, int | None]],
+        *,
+        refresh: bool,
+    ) -> None:
+        """`add_blob` and `set_entry` for `new_contents`, each used once, by a key of its own.
+
+        Args:
+            blobs: The contents.
+            names: The key of each, and of its entry the time, the tick, and the note.
+            refresh: As for `set_entry`.
+        """
+        held = self._held
+        if held is None:
+            raise sqlite3.InternalError("this transaction does not hold rows")
+        known = self._known
+        for blob, name in zip(blobs, names, strict=True):
+            key, written_unix_ns, tick, note, crc32 = name
+            blob_id = held.hold_blob(blob)
+            held.hold_entry(((key, blob_id, written_unix_ns, tick, note, crc32), True, refresh))
+            digest, size_bytes, _, synced, packed_offset_bytes, _ = blob
+            self._stored_bytes += size_bytes
+            known[digest] = BlobRow(blob_id, size_bytes, synced, False, packed_offset_bytes)
 
     def _execute_in_order(self, query: str, arguments: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401
         self._insert_held()
@@ -135,9 +169,9 @@ class Transaction:
         if self._held is None or not self._held.has_any():
             return
         inserted, refused = self._held.insert()
-        for entry in inserted:
-            if not entry.counted:
-                self.use(entry.values[1])
+        for values, counted, _ in inserted:
+            if not counted:
+                self.use(values[1])
         for entry in refused:
             self._set_entry(*entry)
 
@@ -230,7 +264,7 @@ class Transaction:
         if self._held is not None:
             # Until its entry is inserted, nothing that is replaced may take the contents along.
             self.pin(blob_id)
-            if self._held.hold_entry(HeldEntry(values, counted, refresh)):
+            if self._held.hold_entry((values, counted, refresh)):
                 return
         self._set_entry(values, counted, refresh)
 

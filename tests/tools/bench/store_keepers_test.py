@@ -43,6 +43,7 @@ _KEEPERS = (
     raw.plain(),
     raw.hashed(),
     bare_sqlite(),
+    raw.busy(),
 )
 _TRIALS = (
     trials.write,

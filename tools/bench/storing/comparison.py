@@ -17,7 +17,8 @@ class Goal:
 
     row: str
     case: str
-    at_most: float
+    # None: told, and not judged.
+    at_most: float | None
     # None: microseconds.
     of_row: str | None = None
     of_case: str | None = None

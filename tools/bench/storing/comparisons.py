@@ -126,14 +126,14 @@ def _large(scale: Scale, folder: Path) -> Comparison:
 
 
 def _state_dict(scale: Scale, folder: Path) -> Comparison:
-    save, saved, load = "save", "save, synced", "load"
+    save, saved, changed, load = "save", "save, synced", "save v2", "load"
     return Comparison(
         title=STATE_DICT,
         operation="state dict",
         cases={
             save: trials.write,
             saved: trials.write_synced,
-            "save v2": trials.write_changed,
+            changed: trials.write_changed,
             load: trials.read,
             "load, touch": trials.read_and_touch,
         },
@@ -147,6 +147,7 @@ def _state_dict(scale: Scale, folder: Path) -> Comparison:
             libraries.tensorstore(),
             libraries.xet(),
             raw.plain(),
+            raw.busy(),
         ],
         make_work=partial(state_dict, folder, scale=scale.state_dict),
         # By name.
@@ -155,7 +156,12 @@ def _state_dict(scale: Scale, folder: Path) -> Comparison:
             Goal(ours.SNAPSHOT, save, 1.1, raw.PLAIN),
             Goal(ours.SNAPSHOT, save, 1.0, torch_keepers.TORCH_SAVE),
             Goal(ours.SNAPSHOT, saved, 1.0, torch_keepers.TORCH_SAVE),
-            Goal(ours.SNAPSHOT, "save v2", 0.7, ours.SNAPSHOT, save),
+            Goal(ours.SNAPSHOT, changed, 0.7, ours.SNAPSHOT, save),
             Goal(ours.SNAPSHOT, load, 0.6, libraries.SAFETENSORS),
+            # How far from the machine's limit that is, and where the limit is.
+            Goal(ours.SNAPSHOT, save, None, raw.BUSY),
+            Goal(ours.SNAPSHOT, changed, None, raw.BUSY),
+            Goal(raw.BUSY, save, None, raw.PLAIN),
+            Goal(raw.BUSY, changed, None, raw.BUSY, save),
         ],
     )
