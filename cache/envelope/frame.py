@@ -22,7 +22,9 @@ SIGNATURE_BYTES: Final = 32
 BINDING_BYTES: Final = 16
 
 BEGINNING: Final = MAGIC + bytes([VERSION])
-# After that: codec, signature, length of the key id, payload size, value size, digest.
+# How a value begins that is raw and not signed.
+PLAIN: Final = BEGINNING + bytes([CODEC_RAW, SIGNATURE_NONE, 0])
+# After the beginning: codec, signature, length of the key id, payload size, value size, digest.
 _FIELDS: Final = struct.Struct("<BBBQQ32s")
 BOUND_BYTES: Final = len(BEGINNING) + _FIELDS.size
 FIXED_BYTES: Final = BOUND_BYTES + BINDING_BYTES

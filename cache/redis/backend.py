@@ -220,7 +220,7 @@ class RedisBackend(
             else:
                 values = _values(self._opened.run(b"MGET", *raw_keys), len(batch))
             for name, reply in zip(batch, values, strict=True):
-                value = _value(reply)
+                value = reply if type(reply) is bytes else _value(reply)
                 if value is not None:
                     found[name] = value
         return found
