@@ -128,7 +128,7 @@ def count_calls(memory_folder: Path) -> list[Call]:
 
 
 def test_killed_before_a_system_call(memory_folder: Path) -> None:
-    for call in some(count_calls(memory_folder), 80):
+    for call in some(count_calls(memory_folder), 40):
         killed = Round(memory_folder / f"{call.index}")
         at = call.index
         killed.run(lambda now, at=at: Act.KILL if now.index == at else Act.GO_ON)  # type: ignore[misc]
@@ -137,7 +137,7 @@ def test_killed_before_a_system_call(memory_folder: Path) -> None:
 
 def test_killed_in_the_middle_of_a_write(memory_folder: Path) -> None:
     writes = [call for call in count_calls(memory_folder) if call.is_counted]
-    for call in some(writes, 30):
+    for call in some(writes, 15):
         killed = Round(memory_folder / f"{call.index}")
         at = call.index
         killed.run(
