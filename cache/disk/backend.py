@@ -33,7 +33,7 @@ from torchstash.cache.disk.blob_files import BlobFiles
 from torchstash.cache.disk.catalogue import Catalogue, EntryRow
 from torchstash.cache.disk.collection import Collection
 from torchstash.cache.disk.committer import Committer
-from torchstash.cache.disk.entry_check import is_intact
+from torchstash.cache.disk.entry_check import require_intact
 from torchstash.cache.disk.error_mapping import backend_error, typed_errors
 from torchstash.cache.disk.kept_check import KeptCheck
 from torchstash.cache.disk.lease_file import LeaseFile
@@ -55,7 +55,6 @@ from torchstash.cache.keys import encode_key
 # A look-up and the reading of its bytes are two steps, between which an entry can be replaced, and
 # even put back as it was. Bytes that are wrong twice, behind an entry that stays, are damaged.
 _READINGS_OF_DAMAGE = 2
-_NOT_INTACT = "its address or its note in the catalogue is not the one that was put"
 
 
 class DiskBackend(
@@ -155,7 +154,7 @@ class DiskBackend(
         row = self._catalogue.lookup(raw_key)
         readings = 0
         while row is not None:
-            _require_intact(key, raw_key, row)
+            require_intact(key, raw_key, row.digest, row.note, row.crc32)
             data, is_right = self._read_checked(row)
             if is_right:
                 if self._max_bytes is not None and self._recent_reads.note(raw_key):
@@ -265,7 +264,7 @@ class DiskBackend(
         row = self._catalogue.lookup(raw_key)
         if row is None:
             return None
-        _require_intact(key, raw_key, row)
+        require_intact(key, raw_key, row.digest, row.note, row.crc32)
         return self._blob(row)
 
     def locate_contents(self, digest: Digest) -> Blob | None:
@@ -280,7 +279,7 @@ class DiskBackend(
         rows = self._catalogue.lookup_all(raw_keys)
         for key, raw_key, row in zip(keys, raw_keys, rows, strict=True):
             if row is not None:
-                _require_intact(key, raw_key, row)
+                require_intact(key, raw_key, row.digest, row.note, row.crc32)
         return [None if row is None else self._blob(row) for row in rows]
 
     def locate_all_contents(self, digests: Iterable[Digest]) -> list[Blob | None]:
@@ -298,15 +297,8 @@ class DiskBackend(
         Raises:
             CorruptEntryError: One of the entries is damaged, in the catalogue.
         """
-        keys = list(keys)
         with self._catalogue.reading() as connection:
-            found = [read_linked(connection, encode_key(key)) for key in keys]
-        entries: list[LinkedEntry | None] = []
-        for key, pair in zip(keys, found, strict=True):
-            if pair is not None and not pair[1]:
-                raise CorruptEntryError(key, _NOT_INTACT)
-            entries.append(None if pair is None else pair[0])
-        return entries
+            return [read_linked(connection, key) for key in keys]
 
     def lacks(self, contents: Iterable[LinkedContents]) -> set[Digest]:
         """Which of the contents a put would write: absent, known to be damaged, or cut short.
@@ -418,11 +410,6 @@ class DiskBackend(
             self._committer.touch(notes)
         self._catalogue.close()
         self._packed.close()
-
-
-def _require_intact(key: str, raw_key: bytes, row: EntryRow) -> None:
-    if not is_intact(raw_key, row.digest, row.note, row.crc32):
-        raise CorruptEntryError(key, _NOT_INTACT)
 
 
 def _reopen(

@@ -9,6 +9,8 @@ these: a CRC-32, which finds each error of up to 32 bits in a row.
 import zlib
 from typing import Final, NamedTuple
 
+from torchstash.cache.errors import CorruptEntryError
+
 
 class Note(NamedTuple):
     """What an entry says beside naming contents, and the checksum of the entry."""
@@ -37,3 +39,24 @@ def is_intact(key: bytes, digest: bytes, note: bytes | None, crc32: int | None) 
     except TypeError:
         # Damage can make SQLite take the bytes for text or for a number.
         return False
+
+
+def require_intact(
+    key: str, raw_key: bytes, digest: bytes, note: bytes | None, crc32: int | None
+) -> None:
+    """Nothing, for an entry that `is_intact`.
+
+    Args:
+        key: As its user knows it.
+        raw_key: As the catalogue has it.
+        digest: Of what it names.
+        note: Its note.
+        crc32: Its checksum.
+
+    Raises:
+        CorruptEntryError: It is not.
+    """
+    if not is_intact(raw_key, digest, note, crc32):
+        raise CorruptEntryError(
+            key, "its address or its note in the catalogue is not the one that was put"
+        )

@@ -4,7 +4,8 @@ import sqlite3
 from dataclasses import dataclass
 
 from torchstash.cache.digest import Digest
-from torchstash.cache.disk.entry_check import is_intact
+from torchstash.cache.disk.entry_check import require_intact
+from torchstash.cache.keys import encode_key
 
 _ENTRY = (
     "SELECT e.note, e.crc32, EXISTS (SELECT 1 FROM links WHERE parent_id = b.id), "
@@ -39,17 +40,22 @@ class LinkedEntry:
     contents: tuple[LinkedContents, ...]
 
 
-def read_linked(connection: sqlite3.Connection, key: bytes) -> tuple[LinkedEntry, bool] | None:
-    """The entry of `key`, and whether it is intact. The caller has begun a transaction."""
-    row = connection.execute(_ENTRY, (key,)).fetchone()
+def read_linked(connection: sqlite3.Connection, key: str) -> LinkedEntry | None:
+    """The entry of `key`. The caller has begun a transaction.
+
+    Raises:
+        CorruptEntryError: It is damaged.
+    """
+    raw_key = encode_key(key)
+    row = connection.execute(_ENTRY, (raw_key,)).fetchone()
     if row is None:
         return None
     note, crc32, has_links, *root = row
     _, root_digest, root_size_bytes = root
-    intact = is_intact(key, root_digest, note, crc32)
+    require_intact(key, raw_key, root_digest, note, crc32)
     if not has_links:  # As most are.
         contents = LinkedContents(Digest(root_digest), root_size_bytes, ())
-        return LinkedEntry(note, (contents,)), intact
+        return LinkedEntry(note, (contents,))
     found: dict[int, LinkedContents] = {}
     # Depth first: contents are finished when all that they link are, so that the reverse of the
     # order in which they were finished has each before what it links.
@@ -67,4 +73,4 @@ def read_linked(connection: sqlite3.Connection, key: bytes) -> tuple[LinkedEntry
         found[blob_id] = LinkedContents(Digest(digest), size_bytes, links)
         waiting.append((blob_id, digest, size_bytes, True))
         waiting.extend((*child, False) for child in children)
-    return LinkedEntry(note, tuple(found[blob_id] for blob_id in reversed(finished))), intact
+    return LinkedEntry(note, tuple(found[blob_id] for blob_id in reversed(finished)))

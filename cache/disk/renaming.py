@@ -1,11 +1,12 @@
 """Another key for an entry: its contents, note and times stay."""
 
-from torchstash.cache.disk.entry_check import entry_crc32, is_intact
+from torchstash.cache.disk.entry_check import entry_crc32, require_intact
 from torchstash.cache.disk.transaction import Transaction
-from torchstash.cache.errors import CorruptEntryError, EntryExistsError
+from torchstash.cache.errors import EntryExistsError
 
+# An entry whose contents have no row is there all the same, damaged.
 _ENTRIES = (
-    "SELECT e.key, b.digest, e.note, e.crc32 FROM entries e JOIN blobs b ON b.id = e.blob_id "
+    "SELECT e.key, b.digest, e.note, e.crc32 FROM entries e LEFT JOIN blobs b ON b.id = e.blob_id "
     "WHERE e.key IN (?, ?)"
 )
 
@@ -24,11 +25,8 @@ def rename_entry(transaction: Transaction, key: bytes, new_key: bytes, *, replac
     if key not in found:
         return False
     digest, note, crc32 = found[key]
-    if not is_intact(key, digest, note, crc32):
-        # With a new checksum nobody would know any more.
-        raise CorruptEntryError(
-            key.decode(), "its address or its note in the catalogue is not the one that was put"
-        )
+    # With a new checksum nobody would know any more.
+    require_intact(key.decode(), key, digest, note, crc32)
     if key == new_key:
         return True
     if new_key in found:

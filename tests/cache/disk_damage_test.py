@@ -11,6 +11,7 @@ from torchstash.cache import (
     CorruptEntryError,
     Digest,
     DiskBackend,
+    EntryExistsError,
 )
 from torchstash.cache.disk import DiskMaintenance, FindingKind, Put, schema
 from torchstash.tests.cache.backend_contract import content
@@ -129,6 +130,16 @@ class TestDamage:
                 read("key")
         store.commit([Put("key", b"value", note=b"Said")])
         assert store.get("key") == b"value"
+
+    def test_renaming_over_an_entry_whose_contents_have_no_row(self, store: DiskBackend) -> None:
+        store.put_many({"a": b"value", "b": b"another"})
+        _change(store, "UPDATE entries SET blob_id = 99 WHERE key = x'62'")
+        with pytest.raises(EntryExistsError):
+            store.rename("a", "b")
+        with pytest.raises(CorruptEntryError):
+            store.rename("b", "c")
+        assert store.rename("a", "b", replace=True)
+        assert store.get("b") == b"value"
 
     def test_a_damaged_key_is_no_other_key(self, store: DiskBackend) -> None:
         store.put("key", b"value")
