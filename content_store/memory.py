@@ -17,6 +17,7 @@ import torch
 
 from torchstash.content_store.errors import UnsupportedStorageError
 
+_CPU: Final = torch.device("cpu")
 _C_LIBRARY: Final = ctypes.CDLL(None)
 _PYBUF_READ: Final = 0x100
 _PYBUF_WRITE: Final = 0x200
@@ -44,7 +45,7 @@ def address_of(storage: torch.UntypedStorage) -> int:
 
 def empty_storage(size_bytes: int, device: torch.device) -> torch.UntypedStorage:
     """A storage of that size, uninitialized."""
-    if device.type == "cpu":  # As it is without being told, in half the time.
+    if device == _CPU:  # As it is without being told, in half the time.
         return torch.UntypedStorage(size_bytes)  # type: ignore[no-untyped-call]
     return torch.UntypedStorage(size_bytes, device=device)  # type: ignore[no-untyped-call]
 

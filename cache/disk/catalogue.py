@@ -34,25 +34,20 @@ _CHECKPOINT_PAGES = 2000
 _LOG_LIMIT_BYTES = 64 << 20
 _KEYS_PER_PAGE = 512
 
-_ENTRY_COLUMNS = (
-    "b.digest, b.size_bytes, b.data, b.id, b.packed_offset_bytes, b.is_synced, b.is_damaged, "
-    "e.note, e.crc32"
-)
-_BLOB_COLUMNS = (
-    "digest, size_bytes, data, id, packed_offset_bytes, is_synced, is_damaged, NULL, NULL"
-)
+_COLUMNS = "b.digest, b.size_bytes, b.data, b.id, b.packed_offset_bytes, b.is_synced, b.is_damaged"
+_ENTRY_COLUMNS = f"{_COLUMNS}, e.note, e.crc32"
+_BLOB_COLUMNS = f"{_COLUMNS}, NULL, NULL"
 _FROM_ENTRIES = "FROM entries e JOIN blobs b ON b.id = e.blob_id WHERE e.key"
-_FROM_BLOBS = "FROM blobs WHERE digest"
+_FROM_BLOBS = "FROM blobs b WHERE b.digest"
+_FROM_LINKED = (
+    "FROM blobs p JOIN links l ON l.parent_id = p.id JOIN blobs b ON b.id = l.child_id "
+    "WHERE p.digest"
+)
 _LOOKUP = f"SELECT {_ENTRY_COLUMNS} {_FROM_ENTRIES} = ?"
 _LOOKUP_MANY = f"SELECT e.key, {_ENTRY_COLUMNS} {_FROM_ENTRIES} IN"
 _LOOKUP_DIGEST = f"SELECT {_BLOB_COLUMNS} {_FROM_BLOBS} = ?"
-_LOOKUP_DIGESTS = f"SELECT digest, {_BLOB_COLUMNS} {_FROM_BLOBS} IN"
-_LOOKUP_LINKED = (
-    "SELECT b.digest, b.size_bytes, b.data, b.id, b.packed_offset_bytes, b.is_synced, "
-    "b.is_damaged, NULL, NULL "
-    "FROM blobs p JOIN links l ON l.parent_id = p.id JOIN blobs b ON b.id = l.child_id "
-    "WHERE p.digest = ?"
-)
+_LOOKUP_DIGESTS = f"SELECT b.digest, {_BLOB_COLUMNS} {_FROM_BLOBS} IN"
+_LOOKUP_LINKED = f"SELECT {_BLOB_COLUMNS} {_FROM_LINKED} = ?"
 
 
 class EntryRow(NamedTuple):

@@ -82,11 +82,9 @@ class PackedFile:
 
     def read_unchanged(self, offset_bytes: int, size_bytes: int, stamp: Stamp) -> bytes | None:
         """The bytes there, all of them, if the file has this stamp after they were read."""
-        descriptor = self._descriptor if self._descriptor >= 0 else self.open()
+        descriptor = self.open()
         data = os.pread(descriptor, size_bytes, offset_bytes)
-        # Written out, because this is most of a hit.
-        found = os.fstat(descriptor)
-        is_unchanged = (found.st_mtime_ns, found.st_ctime_ns, found.st_size) == stamp
+        is_unchanged = stamp_of(descriptor) == stamp
         return data if is_unchanged and len(data) == size_bytes else None
 
     def read_into(self, offset_bytes: int, target: memoryview) -> int:

@@ -23,20 +23,24 @@ def buildgrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuildGridSer
 
 
 @pytest.fixture
-def backend(buildgrid: BuildGridServer) -> Iterator[ReapiBackend]:
+def empty(buildgrid: BuildGridServer) -> Iterator[ReapiBackend]:
     """Over a server that has nothing."""
     buildgrid.lose_contents()
     with ReapiBackend("127.0.0.1", buildgrid.port, timeouts=PATIENT) as backend:
         yield backend
 
 
+@pytest.fixture
+def backend(empty: ReapiBackend) -> ReapiBackend:
+    """The same, for the tests that are in no suite."""
+    return empty
+
+
 class TestBuildGrid(BackendContract):
     @pytest.fixture
     @override
-    def backend(self, buildgrid: BuildGridServer) -> Iterator[ReapiBackend]:
-        buildgrid.lose_contents()
-        with ReapiBackend("127.0.0.1", buildgrid.port, timeouts=PATIENT) as backend:
-            yield backend
+    def backend(self, empty: ReapiBackend) -> ReapiBackend:
+        return empty
 
 
 class TestNetwork(NetworkContract):
